@@ -1,0 +1,45 @@
+# GlobalTrack on MobileNetV2 with a 64-channel pyramid and few proposals: the light default model.
+# Model card: docs/models/globaltrack_mobilenetv2_lite.md
+_base_ = [
+    'mmdet::_base_/models/faster-rcnn_r50_fpn.py',
+    './_base_/datasets/light_clips.py',
+    './_base_/schedules/light_adamw.py',
+    './_base_/runtime/default_runtime.py',
+]
+
+channels = 64
+# ImageNet weights from tools/convert_mobilenet_v2.py
+pretrained = 'data/weights/mobilenetv2_imagenet.pth'
+
+model = dict(
+    type='mmgtrack.GlobalTrack',
+    batch_frames=8,
+    data_preprocessor=dict(
+        _delete_=True, type='mmgtrack.ClipDataPreprocessor', resize=(512, 384)),
+    backbone=dict(
+        _delete_=True,
+        type='mmgtrack.TruncatedMobileNetV2',
+        out_indices=(1, 2, 4, 5),  # 24, 32, 96, 160 channels at strides 4, 8, 16, 32
+        frozen_stages=1,
+        norm_eval=True,
+        init_cfg=dict(type='Pretrained', checkpoint=pretrained)),
+    neck=dict(in_channels=[24, 32, 96, 160], out_channels=channels),
+    rpn_head=dict(
+        type='mmgtrack.QueryRPNHead',
+        in_channels=channels,
+        feat_channels=channels,
+        share_levels=True,
+        # 12 to 288 px in steps of 1.5 and 1.33: targets of a few pixels are part of the job
+        anchor_generator=dict(scales=[3, 4.5])),
+    roi_head=dict(
+        type='mmgtrack.QueryRoIHead',
+        bbox_roi_extractor=dict(
+            roi_layer=dict(sampling_ratio=2), out_channels=channels, finest_scale=28),
+        bbox_head=dict(in_channels=channels, fc_out_channels=256, num_classes=1)),
+    train_cfg=dict(
+        rpn=dict(sampler=dict(num=128)),
+        rpn_proposal=dict(nms_pre=200, max_per_img=100),
+        rcnn=dict(sampler=dict(num=32))),
+    test_cfg=dict(
+        rpn=dict(nms_pre=100, max_per_img=32),
+        rcnn=dict(score_thr=0.0, max_per_img=16)))

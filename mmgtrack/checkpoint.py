@@ -1,0 +1,67 @@
+"""Reading checkpoints of strangers without executing them."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from mmgtrack.errors import CheckpointError
+
+
+
+def _statistics_method(owner: Any, name: str) -> Any:
+    """Stands in for ``getattr`` while unpickling: HistoryBuffer stores its own methods by name."""
+    if owner is not HistoryBuffer or name.startswith('_'):
+        raise CheckpointError(f'the checkpoint asks for the attribute {name!r} of {owner!r}')
+    return getattr(owner, name)
+
+
+# what mmengine's own checkpoints hold besides tensors: log history and random states
+_HARMLESS: Sequence[Any] = (
+    HistoryBuffer,
+    np.ndarray,
+    np.dtype,
+    np._core.multiarray._reconstruct,
+    np._core.multiarray.scalar,
+    *(type(np.dtype(code)) for code in '?bBhHiIlLqQefdS'),
+    (_statistics_method, 'builtins.getattr'),
+)
+
+
+def load_checkpoint_file(path: str | os.PathLike[str], map_location: Any = 'cpu') -> dict[str, Any]:
+    """The content of a checkpoint file: a dict with at least ``state_dict``.
+
+    Only tensors, numbers, text and mmengine's log history are unpickled. A bare state dict is wrapped.
+    Raises CheckpointError for a missing, damaged, unsafe or foreign file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f'no checkpoint file {path}')
+    try:
+        with torch.serialization.safe_globals(list(_HARMLESS)):
+            content = torch.load(path, map_location=map_location, weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged or unsafe file
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(f'cannot read the checkpoint {path} safely: {reason}') from error
+    if isinstance(content, dict) and isinstance(content.get('state_dict'), dict):
+        return content
+    if isinstance(content, dict) and content and all(torch.is_tensor(v) for v in content.values()):
+        return {'state_dict': content, 'meta': {}}
+    raise CheckpointError(f'{path} holds no state_dict; expected a checkpoint of mmengine or mmgtrack')
+
+
+def use_safe_loading() -> None:
+    """Make mmengine's Runner (load_from, resume, Pretrained) read local files through this module.
+
+    mmengine 0.10.12 tries the safe way and falls back to executing the file; this does not fall back.
+    """
+
+    def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
+        return load_checkpoint_file(os.path.expanduser(filename), map_location or 'cpu')
+
+    CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)

@@ -1,0 +1,172 @@
+"""Training samples: one image per role of one video, from a weighted mixture of readers."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence as Items
+from typing import Any
+
+import numpy as np
+from mmcv.transforms import Compose
+from mmengine.structures import InstanceData
+
+from mmgtrack.datasets.clip_sampler import ClipDraw, ClipSampler, RoleFrame
+from mmgtrack.datasets.packing import RoleResult, pack_role, role_input
+from mmgtrack.datasets.seeding import seeded
+from mmgtrack.datasets.sequence import Reader, Sequence
+from mmgtrack.errors import DataError, InputError
+from mmgtrack.registry import DATA_SAMPLERS, DATASETS, TRANSFORMS
+from mmgtrack.structures.clip_sample import ClipSample
+
+MAX_ATTEMPTS = 100
+"""Redraws of one sample before the configuration is declared unusable."""
+
+
+@DATASETS.register_module()
+class ClipDataset:
+    """Clip samples drawn from several readers; sample n depends on (seed, n) alone.
+
+    ``dataset[n]`` takes any n >= 0 (EpochSampler counts n over the epochs) and returns
+    ``dict(inputs={role: (3, H, W) uint8 BGR tensor}, data_samples=ClipSample)``. The sample's instances
+    are the targets of the first role; in the other roles those of them that are to be seen there, so an
+    empty role means "absent". A draw without target in the query, or without any in the last role though
+    the draw was no negative, is redrawn from (seed, n, attempt).
+
+    Args:
+        sources: reader configs, each with an optional ``weight`` (share of samples; default 1). A clip is
+            drawn uniformly inside its source.
+        num_samples: samples an epoch.
+        pipelines: transforms by role. A transform finds ``img_path``, ``other_path`` (a frame of another
+            clip or None), ``gt_bboxes`` (mmdet's HorizontalBoxes), ``gt_bboxes_labels`` (ids of the targets, which mmdet's transforms keep
+            beside the boxes) and ``gt_ignore_flags`` (True where a box has become too doubtful to be used).
+        sampler: config of the sampler that draws frames and targets.
+        roles: role names; the first names the targets.
+        min_box_side: boxes with a smaller side after the pipeline are not used, in pixels.
+        seed: seed of all samples.
+    """
+
+    METAINFO: Mapping[str, Any] = {'classes': ('object',)}
+
+    def __init__(
+        self,
+        sources: Items[Mapping[str, Any]],
+        num_samples: int,
+        pipelines: Mapping[str, Items[Mapping[str, Any]]],
+        sampler: Mapping[str, Any] | None = None,
+        roles: Items[str] = ('query', 'search'),
+        min_box_side: float = 2.0,
+        seed: int = 0,
+    ) -> None:
+        if set(pipelines) != set(roles) or len(set(roles)) != len(roles):
+            raise InputError(f'expected one pipeline per role {list(roles)}, got {list(pipelines)}')
+        if num_samples < 1 or not sources:
+            raise InputError(f'need num_samples >= 1 and a source, got {num_samples}, {len(sources)}')
+        self.readers: list[Reader] = [_build_reader(source) for source in sources]
+        self.weights = _normalised([float(source.get('weight', 1.0)) for source in sources])
+        self.num_samples = num_samples
+        self.roles = tuple(roles)
+        self.pipelines = {role: _build_pipeline(pipelines[role]) for role in self.roles}
+        self.sampler: ClipSampler = DATA_SAMPLERS.build(dict(sampler or {'type': 'ClipSampler'}))
+        self.min_box_side = min_box_side
+        self.seed = seed
+
+    @property
+    def metainfo(self) -> dict[str, Any]:
+        """What mmengine's visualizer and evaluator ask for."""
+        return dict(self.METAINFO)
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        if index < 0:
+            raise IndexError(f'samples are numbered from 0, got {index}')
+        for attempt in range(MAX_ATTEMPTS):
+            rng = np.random.default_rng((self.seed, index, attempt))
+            draw = self.sampler.draw(lambda: self._pick(rng), len(self.roles), rng)  # noqa: B023
+            if draw is None:
+                continue
+            results = [
+                self._run(role, frame, (self.seed, index, attempt, position))
+                for position, (role, frame) in enumerate(zip(self.roles, draw.frames, strict=True), start=1)
+            ]
+            sample = self._pack(index, draw, results)
+            if sample is not None:
+                return sample
+        raise DataError(
+            f'no usable sample {index} after {MAX_ATTEMPTS} attempts: the pipelines lose the targets, '
+            'or no clip fits the sampler'
+        )
+
+    def _pick(self, rng: np.random.Generator) -> Sequence:
+        reader = self.readers[rng.choice(len(self.readers), p=self.weights)]
+        return reader[int(rng.integers(len(reader)))]
+
+    def _run(self, role: str, frame: RoleFrame, key: tuple[int, ...]) -> RoleResult:
+        with seeded(*key):
+            results = self.pipelines[role](role_input(frame))
+        if results is None:
+            raise DataError(f'the pipeline of {role!r} returned nothing for {frame.path}')
+        return pack_role(results, self.min_box_side)
+
+    def _pack(
+        self, index: int, draw: ClipDraw, results: list[RoleResult]
+    ) -> dict[str, Any] | None:
+        """Join the roles; None where the draw shows no target in the query, or none left in the last role."""
+        doubtful = np.concatenate([result.doubtful for result in results])
+        targets = np.setdiff1d(results[0].ids, doubtful)
+        instances = {
+            role: result.instances(targets) for role, result in zip(self.roles, results, strict=True)
+        }
+        if len(targets) == 0 or (len(instances[self.roles[-1]]) == 0 and not self._may_be_empty(draw)):
+            return None
+        return {
+            'inputs': {
+                role: result.image for role, result in zip(self.roles, results, strict=True)
+            },
+            'data_samples': self._sample(index, draw, results, instances),
+        }
+
+    def _may_be_empty(self, draw: ClipDraw) -> bool:
+        """The last role shows no target by intent, not because a transform lost it."""
+        return draw.negative or len(draw.frames[-1].ids) == 0
+
+    def _sample(
+        self,
+        index: int,
+        draw: ClipDraw,
+        results: list[RoleResult],
+        instances: dict[str, InstanceData],
+    ) -> ClipSample:
+        sample = ClipSample()
+        sample.instances = instances
+        sample.set_metainfo(
+            {
+                'img_shape': {
+                    role: tuple(result.image.shape[-2:])
+                    for role, result in zip(self.roles, results, strict=True)
+                },
+                'source': {
+                    role: frame.path for role, frame in zip(self.roles, draw.frames, strict=True)
+                },
+                'sample_index': index,
+                'negative': draw.negative,
+            }
+        )
+        return sample
+
+
+def _build_reader(source: Mapping[str, Any]) -> Reader:
+    reader: Reader = DATASETS.build({key: value for key, value in source.items() if key != 'weight'})
+    if len(reader) == 0:
+        raise DataError(f'the source {source} holds no sequence')
+    return reader
+
+
+def _build_pipeline(pipeline: Items[Mapping[str, Any]]) -> Compose:
+    return Compose([TRANSFORMS.build(dict(transform)) for transform in pipeline])
+
+
+def _normalised(weights: list[float]) -> np.ndarray:
+    total = sum(weights)
+    if min(weights) < 0 or not total > 0:
+        raise InputError(f'source weights must be >= 0 with a positive sum, got {weights}')
+    return np.array(weights) / total

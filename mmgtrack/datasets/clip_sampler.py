@@ -1,0 +1,158 @@
+"""Which frames and which targets make one clip sample."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from mmgtrack.datasets.sequence import Sequence
+from mmgtrack.errors import InputError
+from mmgtrack.registry import DATA_SAMPLERS
+
+FOREIGN_ID = 1_000_000
+"""Ids of targets of another clip start here, so that they never equal an id of the query."""
+
+
+@dataclass(frozen=True, eq=False)
+class RoleFrame:
+    """One frame to load: its file, (n, 4) float32 xyxy boxes, and (n,) int64 ids of their targets.
+
+    ``other_path`` is a frame without any of the sample's targets, for transforms that mix pictures.
+    """
+
+    path: str
+    boxes: np.ndarray
+    ids: np.ndarray
+    other_path: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ClipDraw:
+    """A frame for each role; ``negative`` where the last role shows another clip."""
+
+    frames: tuple[RoleFrame, ...]
+    negative: bool
+
+
+@DATA_SAMPLERS.register_module()
+class ClipSampler:
+    """Draws one frame for each role from a clip; the first role is the query that names the targets.
+
+    A still image serves every role. From a video the query frame is drawn among those where a random
+    target is present, the others among the frames at most ``max_gap`` away from it, without repeating a
+    frame while there are others. Every target of the query frame that is labelled in all frames drawn
+    takes part, at most ``max_instances`` of them.
+
+    Args:
+        max_gap: largest distance in frames between the query and another role (official GlobalTrack: 300).
+        order: 'random', or 'forward': roles in time order (official GlobalTrack).
+        visibility: 'all': the random target is present in every frame drawn; 'query': in the query frame,
+            elsewhere it may be absent by its label, which teaches presence.
+        negative_prob: probability that the last role is a frame of another clip, all targets absent.
+        max_instances: targets a sample (official GlobalTrack: 8).
+    """
+
+    def __init__(
+        self,
+        max_gap: int = 300,
+        order: Literal['random', 'forward'] = 'random',
+        visibility: Literal['all', 'query'] = 'all',
+        negative_prob: float = 0.0,
+        max_instances: int = 8,
+    ) -> None:
+        if order not in ('random', 'forward'):
+            raise InputError(f"order must be 'random' or 'forward', got {order!r}")
+        if visibility not in ('all', 'query'):
+            raise InputError(f"visibility must be 'all' or 'query', got {visibility!r}")
+        if not 0 <= negative_prob <= 1:
+            raise InputError(f'negative_prob must be in [0, 1], got {negative_prob}')
+        if max_gap < 1 or max_instances < 1:
+            raise InputError(
+                f'max_gap and max_instances must be >= 1, got {max_gap} and {max_instances}'
+            )
+        self.max_gap = max_gap
+        self.order = order
+        self.visibility = visibility
+        self.negative_prob = negative_prob
+        self.max_instances = max_instances
+
+    def draw(
+        self, pick: Callable[[], Sequence], num_roles: int, rng: np.random.Generator
+    ) -> ClipDraw | None:
+        """Draw a clip sample; None where the clip picked cannot serve (the caller tries again).
+
+        pick: gives a random clip of the mixture; rng: the generator that ``pick`` draws from too.
+        """
+        clip = pick()
+        frames = self._frames(clip, num_roles, rng)
+        if frames is None:
+            return None
+        negative = num_roles > 1 and rng.random() < self.negative_prob
+        shared = clip.present[frames[0]] & clip.labelled[frames[:-1] if negative else frames].all(0)
+        targets = _at_most(np.flatnonzero(shared), self.max_instances, rng)
+        drawn = [_role_frame(clip, frame, targets) for frame in frames]
+        if negative:
+            other = self._other_frame(pick(), clip, rng)
+            if other is None:
+                return None
+            drawn[-1] = other
+        shown = [frame.path for frame in drawn] + list(clip.frame_paths)
+        return ClipDraw(
+            tuple(replace(frame, other_path=_other_path(pick, shown, rng)) for frame in drawn),
+            negative,
+        )
+
+    def _frames(
+        self, clip: Sequence, num_roles: int, rng: np.random.Generator
+    ) -> list[int] | None:
+        """A frame index for each role, in the order of the roles."""
+        seen = np.flatnonzero(clip.present.any(0))
+        if len(seen) == 0:
+            return None
+        target = rng.choice(seen)
+        query = int(rng.choice(np.flatnonzero(clip.present[:, target])))
+        usable = (clip.present if self.visibility == 'all' else clip.labelled)[:, target].copy()
+        usable[query] = False
+        others = np.flatnonzero(usable)
+        others = others[np.abs(others - query) <= self.max_gap]
+        if len(others) == 0:
+            return [query] * num_roles
+        drawn = rng.choice(others, num_roles - 1, replace=len(others) < num_roles - 1)
+        frames = [query, *map(int, drawn)]
+        if self.order == 'random':
+            return frames
+        frames.sort()
+        # the first role must show the target; with visibility='query' the earliest frame may not
+        return frames if clip.present[frames[0], target] else None
+
+    def _other_frame(
+        self, other: Sequence, clip: Sequence, rng: np.random.Generator
+    ) -> RoleFrame | None:
+        if other.frame_paths[0] == clip.frame_paths[0]:
+            return None
+        frame = int(rng.integers(len(other)))
+        present = _at_most(np.flatnonzero(other.present[frame]), self.max_instances, rng)
+        drawn = _role_frame(other, frame, present)
+        return RoleFrame(drawn.path, drawn.boxes, drawn.ids + FOREIGN_ID)
+
+
+def _at_most(items: np.ndarray, limit: int, rng: np.random.Generator) -> np.ndarray:
+    return items if len(items) <= limit else np.sort(rng.choice(items, limit, replace=False))
+
+
+def _role_frame(clip: Sequence, frame: int, targets: np.ndarray) -> RoleFrame:
+    """The frame with those of the targets that are present in it; the id of a target is its column."""
+    shown = targets[clip.present[frame, targets]].astype(np.int64)
+    return RoleFrame(clip.frame_paths[frame], clip.boxes[frame, shown], shown)
+
+
+def _other_path(
+    pick: Callable[[], Sequence], shown: list[str], rng: np.random.Generator
+) -> str | None:
+    """A frame of a clip that shares no frame with ``shown``; None where a few picks find none."""
+    for _ in range(5):
+        other = pick()
+        if not set(other.frame_paths).intersection(shown):
+            return other.frame_paths[int(rng.integers(len(other)))]
+    return None

@@ -1,0 +1,105 @@
+"""Reader of detection sets in COCO format: every image is a sequence of one frame."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmgtrack.datasets.sequence import Sequence
+from mmgtrack.errors import DataError
+from mmgtrack.registry import DATASETS
+
+
+@DATASETS.register_module()
+class CocoImages:
+    """Still images whose instances are the targets; categories are ignored.
+
+    Boxes are clipped to the image; crowds and boxes that are too small are dropped, and so are images
+    left without a box. The json file is read at once (it is one file), images when they are used.
+
+    Args:
+        root: data folder.
+        annotations: COCO json file, relative to ``root``.
+        image_folder: folder that ``file_name`` is relative to, itself relative to ``root``.
+        min_side: least width and height of a box in pixels of the stored image (official GlobalTrack: 1).
+        max_share: largest share of the image that a box may cover; a box around everything shows no search.
+
+    Raises DataError that names the file and the entry for missing keys, unknown images or bad numbers.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        annotations: str = 'annotations.json',
+        image_folder: str = '.',
+        min_side: float = 1.0,
+        max_share: float = 1.0,
+    ) -> None:
+        self.min_side = min_side
+        self.max_share = max_share
+        self.file = Path(root) / annotations
+        self.images = Path(root) / image_folder
+        content = _load(self.file)
+        try:
+            sizes = {image['id']: (image['width'], image['height']) for image in content['images']}
+            names = {image['id']: str(image['file_name']) for image in content['images']}
+            boxes = self._boxes(content['annotations'], sizes)
+        except (KeyError, TypeError) as error:
+            raise DataError(f'{self.file} is not in COCO format: {error!r}') from error
+        self.names = [names[image] for image in boxes]
+        self._boxes_of = list(boxes.values())
+        if not self.names:
+            raise DataError(f'{self.file} has no usable box (min_side={min_side}, max_share={max_share})')
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Sequence:
+        boxes = self._boxes_of[index][None]
+        known = np.ones(boxes.shape[:2], dtype=bool)
+        path = str(self.images / self.names[index])
+        return Sequence(self.names[index], (path,), boxes, known, known)
+
+    def _boxes(
+        self, annotations: list[dict[str, Any]], sizes: dict[Any, tuple[int, int]]
+    ) -> dict[Any, np.ndarray]:
+        """Usable boxes (n, 4) float32 xyxy of every image that has some, images in the file's order."""
+        rows: dict[Any, list[list[float]]] = {image: [] for image in sizes}
+        for annotation in annotations:
+            if annotation['image_id'] not in sizes:
+                raise DataError(
+                    f'{self.file}: annotation {annotation.get("id")} names the unknown image '
+                    f'{annotation["image_id"]}'
+                )
+            if annotation.get('iscrowd', 0):
+                continue
+            box = _clipped(annotation['bbox'], sizes[annotation['image_id']])
+            if not np.isfinite(box).all():
+                raise DataError(f'{self.file}: annotation {annotation.get("id")} has the box {box}')
+            if self._usable(box, sizes[annotation['image_id']]):
+                rows[annotation['image_id']].append(box)
+        return {image: np.array(kept, dtype=np.float32) for image, kept in rows.items() if kept}
+
+    def _usable(self, box: list[float], size: tuple[int, int]) -> bool:
+        width, height = box[2] - box[0], box[3] - box[1]
+        share = width * height / (size[0] * size[1])
+        return min(width, height) >= self.min_side and share <= self.max_share
+
+
+def _load(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise DataError(f'cannot read the annotation file {file}: {error}') from error
+    if not isinstance(content, dict):
+        raise DataError(f'{file} is not in COCO format: expected an object with images and annotations')
+    return content
+
+
+def _clipped(xywh: list[float], size: tuple[int, int]) -> list[float]:
+    """xyxy of an xywh box, inside an image of size (width, height)."""
+    x, y, w, h = xywh
+    width, height = size
+    corners = [(x, width), (y, height), (x + w, width), (y + h, height)]
+    return [float(min(max(value, 0), limit)) for value, limit in corners]

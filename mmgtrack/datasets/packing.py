@@ -1,0 +1,70 @@
+"""Between a drawn frame, the dict that mmdet's transforms work on, and the tensors of a sample."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmgtrack.datasets.clip_sampler import RoleFrame
+from mmgtrack.geometry import clip_boxes
+
+
+@dataclass(frozen=True, eq=False)
+class RoleResult:
+    """One role after its pipeline.
+
+    - ``image``: (3, H, W) uint8 BGR.
+    - ``boxes``: (n, 4) float32 xyxy pixels inside the image, of the targets to be seen.
+    - ``ids``: (n,) int64 of those boxes.
+    - ``doubtful``: ids of targets that are neither well visible nor gone; no role should use them.
+    """
+
+    image: Tensor
+    boxes: Tensor
+    ids: np.ndarray
+    doubtful: np.ndarray
+
+    def instances(self, targets: np.ndarray) -> InstanceData:
+        """The targets (ids, sorted) that are to be seen in this role, in the order of ``targets``."""
+        order = [int(np.flatnonzero(self.ids == target)[0]) for target in targets if target in self.ids]
+        ids = torch.from_numpy(self.ids[order].astype(np.int64))
+        return InstanceData(bboxes=self.boxes[order], ids=ids, labels=torch.zeros_like(ids))
+
+
+def role_input(frame: RoleFrame) -> dict[str, Any]:
+    """What the first transform of a role's pipeline receives."""
+    # here and not above: reading sequences for evaluation needs no mmdet
+    from mmdet.structures.bbox import HorizontalBoxes
+
+    return {
+        'img_path': frame.path,
+        'other_path': frame.other_path,
+        'gt_bboxes': HorizontalBoxes(torch.from_numpy(frame.boxes.reshape(-1, 4).copy())),
+        'gt_bboxes_labels': frame.ids.copy(),
+        'gt_ignore_flags': np.zeros(len(frame.ids), dtype=bool),
+    }
+
+
+def pack_role(results: dict[str, Any], min_side: float) -> RoleResult:
+    """Turn a pipeline's output into tensors.
+
+    Boxes are clipped to the image. A box with a side below ``min_side`` pixels, or flagged by a
+    transform (``gt_ignore_flags``), is doubtful; a box outside the image is gone.
+    """
+    image = results['img']
+    if image.dtype != np.uint8:  # photometric transforms leave unclipped floats
+        image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    boxes = clip_boxes(results['gt_bboxes'].tensor.float(), image.shape[:2])
+    sides = (boxes[:, 2:] - boxes[:, :2]).amin(1).numpy()
+    ids = np.asarray(results['gt_bboxes_labels'], dtype=np.int64)
+    flagged = np.asarray(results['gt_ignore_flags'], dtype=bool)
+    usable = (sides >= min_side) & ~flagged
+    return RoleResult(
+        image=torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))),
+        boxes=boxes[torch.from_numpy(usable)],
+        ids=ids[usable],
+        doubtful=ids[~usable & (sides > 0)],
+    )

@@ -1,0 +1,65 @@
+"""What every reader yields: one video, or one still image, with the boxes of its targets."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from mmgtrack.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Sequence:
+    """Frames and labels of one video with F frames and M targets; a still image is a video of one frame.
+
+    - ``name``: unique inside its reader.
+    - ``frame_paths``: F image files in time order.
+    - ``boxes``: (F, M, 4) float32 xyxy pixels of the stored frame, nan where there is no box. They may
+      reach over the border.
+    - ``present``: (F, M) bool, True where the target is visible and has a box.
+    - ``labelled``: (F, M) bool, True where ``present`` is known; ``~present & labelled`` is true absence,
+      ``~labelled`` a frame that neither training nor evaluation should count for this target.
+    """
+
+    name: str
+    frame_paths: tuple[str, ...]
+    boxes: np.ndarray
+    present: np.ndarray
+    labelled: np.ndarray
+
+    def __post_init__(self) -> None:
+        shape = (len(self.frame_paths), self.num_targets)
+        if self.boxes.shape != (*shape, 4) or self.labelled.shape != shape:
+            raise DataError(
+                f'sequence {self.name}: {shape[0]} frames and {shape[1]} targets, but boxes '
+                f'{self.boxes.shape} and labelled {self.labelled.shape}'
+            )
+
+    def __len__(self) -> int:
+        return len(self.frame_paths)
+
+    @property
+    def num_targets(self) -> int:
+        """M, the number of targets annotated in these frames."""
+        return int(self.present.shape[1])
+
+
+class Reader(Protocol):
+    """A data set as a list of sequences; reading one must not change the reader's answers."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Sequence: ...
+
+
+def read_frame(path: str) -> np.ndarray:
+    """Decode an image file to (H, W, 3) uint8 BGR.
+
+    The EXIF orientation is ignored, because annotations are made on the stored pixels. Raises DataError
+    that names the file where it is missing or unreadable.
+    """
+    image = cv2.imread(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None:
+        raise DataError(f'cannot read the image {path}: the file is missing or damaged')
+    return image

@@ -1,0 +1,7 @@
+"""Image transforms that mmcv and mmdet lack; the rest of a pipeline is theirs."""
+
+from mmgtrack.datasets.transforms.degrade import RandomBlur, RandomErase, RandomGrey, RandomJPEG
+from mmgtrack.datasets.transforms.load import LoadFrame
+from mmgtrack.datasets.transforms.zoom import RandomZoom
+
+__all__ = ['LoadFrame', 'RandomBlur', 'RandomErase', 'RandomGrey', 'RandomJPEG', 'RandomZoom']

@@ -1,0 +1,49 @@
+"""Typed errors.
+
+Every error a user can cause is one of these: one line that says what was expected, what came, and what
+to do. The command line prints that line and exits with status 2.
+"""
+
+
+class MMGTrackError(Exception):
+    """Root of every error that mmgtrack raises on purpose."""
+
+
+class InputError(MMGTrackError, ValueError):
+    """A value given by the caller does not fit: a box, a frame, an option."""
+
+
+class SourceError(MMGTrackError, OSError):
+    """A video, folder, camera or stream cannot be opened or read."""
+
+
+class OutputError(MMGTrackError, OSError):
+    """A result cannot be written."""
+
+
+class DataError(MMGTrackError, ValueError):
+    """An annotation file or a data folder is not what its format asks for."""
+
+
+class ModelNotFoundError(MMGTrackError, LookupError):
+    """A model name or config is unknown; the message lists the nearest names."""
+
+
+class CheckpointError(MMGTrackError, RuntimeError):
+    """A checkpoint is corrupted, unsafe, or belongs to another architecture."""
+
+
+class StateError(MMGTrackError, ValueError):
+    """A tracking state is corrupted or belongs to another model."""
+
+
+class OperatorError(MMGTrackError, NotImplementedError):
+    """A compiled operator was called that neither mmcv nor the stand-in offers here."""
+
+
+class ImportOrderError(MMGTrackError, ImportError):
+    """mmdet was imported before mmgtrack although mmcv has no compiled operators."""
+
+
+class MissingDependencyError(MMGTrackError, ImportError):
+    """A package that this function needs is not installed."""

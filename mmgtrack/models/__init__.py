@@ -1,0 +1,19 @@
+"""Trackers: one folder a paper, shared parts in ``layers``."""
+
+from mmgtrack.models.backbones import TruncatedMobileNetV2
+from mmgtrack.models.base import BaseTracker, GlobalSearchTracker, WindowTracker
+from mmgtrack.models.data_preprocessor import ClipDataPreprocessor
+from mmgtrack.models.global_track import GlobalTrack, QueryRoIHead, QueryRPNHead
+from mmgtrack.models.layers import DynamicCorrelation
+
+__all__ = [
+    'BaseTracker',
+    'ClipDataPreprocessor',
+    'DynamicCorrelation',
+    'GlobalSearchTracker',
+    'GlobalTrack',
+    'QueryRPNHead',
+    'QueryRoIHead',
+    'TruncatedMobileNetV2',
+    'WindowTracker',
+]

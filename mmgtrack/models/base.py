@@ -1,0 +1,245 @@
+"""The contract that every tracker keeps, and its two forms.
+
+``GlobalSearchTracker`` looks at whole frames, many at a time; only association is sequential.
+``WindowTracker`` looks at a window around each target and goes frame by frame, over all targets of all
+videos at once. docs/architecture.md section 2 has the rules; tests/test_contract.py checks them.
+"""
+
+from abc import ABCMeta, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from mmgtrack.errors import InputError, StateError
+from mmgtrack.geometry import check_boxes, clip_boxes
+from mmgtrack.models.data_preprocessor import ClipDataPreprocessor, View
+from mmgtrack.structures import Calibration, Candidates, State, Tracks
+
+Frame = np.ndarray | Tensor
+Clip = tuple[Sequence[Frame], State]
+
+
+class BaseTracker(BaseModel, metaclass=ABCMeta):
+    """encode once, track many: frames and a state in, tracks and a state out, nothing hidden.
+
+    Attributes:
+        state_type: the State subclass of this tracker.
+        name, fingerprint: identity written into states; set by whoever builds the model.
+        calibration: from the network's score to a probability and a decision.
+        batch_frames: how many frames the tracker likes to get at a time.
+    """
+
+    state_type: ClassVar[type[State]] = State
+    data_preprocessor: ClipDataPreprocessor
+
+    name: str = ''
+    fingerprint: str = ''
+    calibration: Calibration = Calibration()
+    batch_frames: int = 1
+
+    @abstractmethod
+    def encode(self, frame: Frame, boxes: Any) -> State:
+        """State of M targets given by boxes (M, 4) xyxy pixels in a frame (H, W, 3) uint8 BGR."""
+
+    @abstractmethod
+    def track_many(self, clips: Sequence[Clip]) -> list[tuple[Tracks, State]]:
+        """Track several videos; each is (frames, state) and comes back as (tracks, state)."""
+
+    def track(self, frames: Sequence[Frame], state: State) -> tuple[Tracks, State]:
+        """Tracks (N, M) of the state's M targets in N frames that follow it, and the state after them."""
+        return self.track_many([(frames, state)])[0]
+
+    def forward(self, inputs: dict, data_samples: list | None = None, mode: str = 'tensor') -> Any:
+        """mmengine's entry: 'loss' gives a dict, 'predict' a list of Tracks, 'tensor' raw outputs."""
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
+        if mode == 'tensor':
+            return self._forward(inputs, data_samples)
+        raise InputError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
+
+    @abstractmethod
+    def loss(self, inputs: dict, data_samples: list) -> dict:
+        """Losses of a batch of clip samples."""
+
+    @abstractmethod
+    def predict(self, inputs: dict, data_samples: list) -> list[Tracks]:
+        """Tracks (1, M) of each sample's targets in its search image, in that image's pixels."""
+
+    @abstractmethod
+    def _forward(self, inputs: dict, data_samples: list) -> Any:
+        """Raw outputs, for counting operations and for export."""
+
+    def judge(self, boxes: Tensor, scores: Tensor) -> Tracks:
+        """Tracks of boxes (N, M, 4) and raw scores (N, M)."""
+        probability = self.calibration(scores)
+        return Tracks(boxes, probability, probability >= self.calibration.threshold)
+
+    def _target_boxes(self, boxes: Any, size: tuple[int, int]) -> Tensor:
+        """Checked boxes (M, 4) on the model's device, in its dtype."""
+        like = self.data_preprocessor.mean
+        try:
+            tensor = torch.as_tensor(boxes, dtype=like.dtype, device=like.device)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise InputError(f'boxes must be (M, 4) numbers, got {boxes!r}') from error
+        return check_boxes(tensor, size)
+
+    def _check_state(self, state: State) -> None:
+        if not isinstance(state, State):
+            raise StateError(f'track wants the state that encode returned, got {type(state).__name__}')
+        state.check_same(self.state_type, self.name, self.fingerprint)
+
+
+class GlobalSearchTracker(BaseTracker):
+    """Search every frame as a whole. Subclasses say how to extract, encode and detect.
+
+    The state must have a field ``boxes`` (M, 4), the last hypothesis in frame pixels.
+    """
+
+    @abstractmethod
+    def extract(self, images: Tensor) -> Any:
+        """Target-free features of images (N, 3, H, W)."""
+
+    @abstractmethod
+    def encode_targets(self, features: Any, boxes: list[Tensor]) -> dict[str, Any]:
+        """State fields of targets: ``boxes[n]`` (M_n, 4) network pixels in the n-th image."""
+
+    @abstractmethod
+    def detect(self, features: Any, targets: State, shape: tuple[int, int]) -> Candidates:
+        """Candidates (N, M, K) in network pixels, clipped to the unpadded (h, w) ``shape``."""
+
+    @torch.no_grad()
+    def encode(self, frame: Frame, boxes: Any) -> State:
+        view = self.data_preprocessor.view(frame)
+        targets = self._target_boxes(boxes, view.size)
+        features = self.extract(self.data_preprocessor.batch([view.image]))
+        inside = clip_boxes(targets, view.size) * view.factors(targets)
+        return self.state_type(
+            model=self.name,
+            fingerprint=self.fingerprint,
+            age=torch.zeros(len(targets), dtype=torch.long, device=targets.device),
+            boxes=targets,
+            **self.encode_targets(features, [inside]),
+        )
+
+    @torch.no_grad()
+    def track_many(self, clips: Sequence[Clip]) -> list[tuple[Tracks, State]]:
+        states = [state for _, state in clips]
+        tracks: list[list[Tracks]] = [[] for _ in clips]
+        for state in states:
+            self._check_state(state)
+        for run in self._runs(clips):
+            features = self.extract(self.data_preprocessor.batch([v.image for _, v in run]))
+            owners = [owner for owner, _ in run]
+            for clip in dict.fromkeys(owners):
+                rows = slice(owners.index(clip), owners.index(clip) + owners.count(clip))
+                found = self._search(features, states[clip], rows, run[rows.start][1])
+                part, states[clip] = self.associate(found, states[clip])
+                tracks[clip].append(part)
+        empty = [self._no_frames(state) for state in states]
+        return [
+            (Tracks.cat(parts) if parts else none, state)
+            for parts, none, state in zip(tracks, empty, states, strict=True)
+        ]
+
+    def associate(self, candidates: Candidates, state: State) -> tuple[Tracks, State]:
+        """Choose one candidate a target and frame (frame pixels); default: the best (paper 002, top-1).
+
+        A frame without any finite candidate repeats the last box with score 0.
+        """
+        best, scores, valid = candidates.boxes[:, :, 0], candidates.scores[:, :, 0], candidates.valid[:, :, 0]
+        valid = valid & best.isfinite().all(-1) & scores.isfinite()
+        # row of the latest valid hypothesis up to each frame; row 0 is the one in the state
+        history = torch.cat([state.boxes[None], best])  # type: ignore[attr-defined]
+        rows = torch.arange(1, len(best) + 1, device=best.device)[:, None] * valid
+        boxes = history.gather(0, rows.cummax(0).values[..., None].expand(-1, -1, 4))
+        tracks = self.judge(boxes, scores.where(valid, scores.new_zeros(())))
+        return tracks, replace(state, boxes=boxes[-1], age=state.age + len(best))
+
+    def _runs(self, clips: Sequence[Clip]) -> Iterator[list[tuple[int, View]]]:
+        """Consecutive frames, over all clips, that one pass can take: equal sizes, at most batch_frames."""
+        run: list[tuple[int, View]] = []
+        for owner, (frames, _) in enumerate(clips):
+            for frame in frames:
+                view = self.data_preprocessor.view(frame)
+                # one clip's frames must agree in size, other clips' in the padded shape
+                same = not run or (
+                    self.data_preprocessor.padded(view.shape)
+                    == self.data_preprocessor.padded(run[0][1].shape)
+                    and (run[-1][0] != owner or run[-1][1].size == view.size)
+                )
+                if run and (not same or len(run) == self.batch_frames):
+                    yield run
+                    run = []
+                run.append((owner, view))
+        if run:
+            yield run
+
+    def _search(self, features: Any, state: State, rows: slice, view: View) -> Candidates:
+        """Candidates in frame pixels of one clip's rows of a batch of features."""
+        found = self.detect(tuple(level[rows] for level in features), state, view.shape)
+        return replace(found, boxes=found.boxes / view.factors(found.boxes))
+
+    @staticmethod
+    def _no_frames(state: State) -> Tracks:
+        boxes = state.boxes  # type: ignore[attr-defined]
+        nothing = boxes.new_zeros((0, len(state)))
+        return Tracks(boxes.new_zeros((0, len(state), 4)), nothing, nothing.bool())
+
+
+class WindowTracker(BaseTracker):
+    """Search a window around each target, frame by frame: crop, predict, update.
+
+    All targets of all videos go through ``predict`` as one batch. The state must have a field ``boxes``
+    (M, 4), the last hypothesis in frame pixels. A non-finite box repeats the last one with score 0.
+    """
+
+    @abstractmethod
+    def crop(self, frames: Sequence[Frame], state: State) -> Any:
+        """Windows of M targets; ``frames[m]`` is the frame of target m."""
+
+    @abstractmethod
+    def predict_windows(self, windows: Any, state: State) -> tuple[Tensor, Tensor]:
+        """Boxes (M, 4) in frame pixels and raw scores (M,) of the targets in their windows."""
+
+    @abstractmethod
+    def update(self, windows: Any, state: State, boxes: Tensor, scores: Tensor) -> State:
+        """The state after this frame, apart from ``boxes`` and ``age``, which the base sets."""
+
+    @torch.no_grad()
+    def track_many(self, clips: Sequence[Clip]) -> list[tuple[Tracks, State]]:
+        states = [state for _, state in clips]
+        tracks: list[list[Tracks]] = [[] for _ in clips]
+        for state in states:
+            self._check_state(state)
+        for step in range(max((len(frames) for frames, _ in clips), default=0)):
+            running = [c for c, (frames, _) in enumerate(clips) if step < len(frames)]
+            joint = self.state_type.cat([states[c] for c in running])
+            images = [clips[c][0][step] for c in running for _ in range(len(states[c]))]
+            track, joint = self._step(images, joint)
+            counts = [len(states[c]) for c in running]
+            parts = zip(*(t[None].split(counts, dim=1) for t in track), strict=True)
+            for clip, part, state in zip(running, parts, joint.split(counts), strict=True):
+                tracks[clip].append(self.judge(*part))
+                states[clip] = state
+        empty = [GlobalSearchTracker._no_frames(state) for state in states]
+        return [
+            (Tracks.cat(parts) if parts else none, state)
+            for parts, none, state in zip(tracks, empty, states, strict=True)
+        ]
+
+    def _step(self, images: Sequence[Frame], state: State) -> tuple[tuple[Tensor, Tensor], State]:
+        """One frame of every target: boxes (M, 4), scores (M,), and the state after it."""
+        windows = self.crop(images, state)
+        boxes, scores = self.predict_windows(windows, state)
+        good = boxes.isfinite().all(-1) & scores.isfinite()
+        boxes = boxes.where(good[:, None], state.boxes)  # type: ignore[attr-defined]
+        scores = scores.where(good, scores.new_zeros(()))
+        after = self.update(windows, state, boxes, scores)
+        return (boxes, scores), replace(after, boxes=boxes, age=state.age + 1)

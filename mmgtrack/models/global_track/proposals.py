@@ -1,0 +1,79 @@
+"""Proposals of P (frame, target) pairs at once: top-k, decode, clip, NMS, without a loop over pairs."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from mmdet.models.task_modules.coders import BaseBBoxCoder
+from mmengine.config import ConfigDict
+from torch import Tensor
+
+from mmgtrack.ops import batched_greedy_nms
+
+
+class Proposals(NamedTuple):
+    """K boxes a pair, best first.
+
+    boxes: (P, K, 4) xyxy network pixels; scores: (P, K) in [0, 1]; valid: (P, K) bool, invalid rows last.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    valid: Tensor
+
+
+def image_sizes(shapes: Sequence[tuple[int, int]], like: Tensor) -> Tensor:
+    """(P, 4) limits w, h, w, h of boxes in images of (h, w)."""
+    return like.new_tensor([[w, h, w, h] for h, w in shapes])
+
+
+def select_proposals(
+    scores: Sequence[Tensor],
+    deltas: Sequence[Tensor],
+    anchors: Sequence[Tensor],
+    coder: BaseBBoxCoder,
+    sizes: Tensor,
+    cfg: ConfigDict,
+) -> Proposals:
+    """RPN outputs to proposals (official GlobalTrack: NMS inside each level, then the best over levels).
+
+    scores: per level (P, A, H, W) logits; deltas: per level (P, 4A, H, W); anchors: per level (H*W*A, 4).
+    """
+    levels = [
+        _level_candidates(s, d, a, coder, sizes, cfg)
+        for s, d, a in zip(scores, deltas, anchors, strict=True)
+    ]
+    boxes, level_scores, valid = zip(*levels, strict=True)
+    return keep_best(torch.cat(boxes, 1), torch.cat(level_scores, 1), torch.cat(valid, 1), cfg.max_per_img)
+
+
+def keep_best(boxes: Tensor, scores: Tensor, valid: Tensor, count: int) -> Proposals:
+    """The ``count`` best valid rows of each pair, sorted by score, stable among equals."""
+    ranked, order = scores.masked_fill(~valid, -1).sort(dim=1, descending=True, stable=True)
+    order = order[:, :count]
+    return Proposals(
+        boxes.gather(1, order[..., None].expand(-1, -1, 4)),
+        ranked[:, :count].clamp(min=0),
+        valid.gather(1, order),
+    )
+
+
+def _level_candidates(
+    scores: Tensor,
+    deltas: Tensor,
+    anchors: Tensor,
+    coder: BaseBBoxCoder,
+    sizes: Tensor,
+    cfg: ConfigDict,
+) -> Proposals:
+    """The best anchors of one level, decoded, clipped and thinned by NMS: (P, k) rows."""
+    logits = scores.permute(0, 2, 3, 1).flatten(1)
+    offsets = deltas.permute(0, 2, 3, 1).reshape(len(deltas), -1, 4)
+    ranked, order = logits.sigmoid().sort(dim=1, descending=True, stable=True)
+    ranked, order = ranked[:, : cfg.nms_pre], order[:, : cfg.nms_pre]
+    offsets = offsets.gather(1, order[..., None].expand(-1, -1, 4))
+    boxes = coder.decode(anchors[order].flatten(0, 1), offsets.flatten(0, 1)).view(*order.shape, 4)
+    boxes = torch.minimum(boxes.clamp(min=0), sizes[:, None])
+    valid = (boxes[..., 2:] - boxes[..., :2] > cfg.min_bbox_size).all(-1)
+    keep = batched_greedy_nms(boxes, cfg.nms.iou_threshold, valid)
+    return Proposals(boxes, ranked, keep)

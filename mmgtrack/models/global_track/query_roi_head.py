@@ -1,0 +1,131 @@
+"""Query-guided R-CNN (GlobalTrack, Eq. 3 to 5): mmdet's RoI head on features modulated by the target."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmdet.models.roi_heads import StandardRoIHead
+from mmdet.models.task_modules.samplers import SamplingResult
+from mmdet.structures.bbox import bbox2roi
+from mmengine.model import BaseModule
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mmgtrack.models.global_track.proposals import Proposals, keep_best
+from mmgtrack.ops import batched_greedy_nms
+from mmgtrack.registry import MODELS
+
+
+class RoIModulator(BaseModule):
+    """h_out(h_x(x_i) * h_z(z)), Eq. 3: h_x, h_z 3x3 convolutions, h_out 1x1; no norm, no activation."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(dict(type='Normal', layer='Conv2d', std=0.01))
+        self.query_conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.search_conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.out_conv = nn.Conv2d(channels, channels, 1)
+
+    def encode(self, targets: Tensor) -> Tensor:
+        """h_z of the targets' RoI features (M, C, R, R), same shape."""
+        return self.query_conv(targets)
+
+    def forward(self, features: Tensor, kernels: Tensor) -> Tensor:
+        """features (K, C, R, R) of proposals, kernels (K, C, R, R) of their targets: (K, C, R, R)."""
+        return self.out_conv(self.search_conv(features) * kernels)
+
+
+@MODELS.register_module()
+class QueryRoIHead(StandardRoIHead):
+    """RoI head that scores proposals by likeness to the target they were proposed for.
+
+    Arguments as in mmdet's ``StandardRoIHead``, whose state-dict keys stay as they are.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.modulator = RoIModulator(self.bbox_roi_extractor.out_channels)
+
+    def pool(self, features: Sequence[Tensor], boxes: list[Tensor]) -> Tensor:
+        """RoI features (M, C, R, R) of boxes[n] (M_n, 4) in the n-th image, on the level of their size."""
+        levels = features[: self.bbox_roi_extractor.num_inputs]
+        return self.bbox_roi_extractor(levels, bbox2roi(boxes))
+
+    def score(
+        self, features: Sequence[Tensor], boxes: Tensor, frames: Tensor, kernels: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Class logits (R, 2) and box deltas (R, 4).
+
+        boxes: (R, 4) network pixels; frames: (R,) image of each; kernels: (R, C, 7, 7) of their targets.
+        """
+        rois = torch.cat([frames[:, None].to(boxes.dtype), boxes], dim=1)
+        pooled = self.bbox_roi_extractor(features[: self.bbox_roi_extractor.num_inputs], rois)
+        return self.bbox_head(self.modulator(pooled, kernels.to(pooled.dtype)))
+
+    def detect(
+        self,
+        features: Sequence[Tensor],
+        proposals: Proposals,
+        frames: Tensor,
+        kernels: Tensor,
+        sizes: Tensor,
+    ) -> Proposals:
+        """Score and refine proposals of P pairs, suppress duplicates, sort: (P, K) rows.
+
+        frames: (P,) image of each pair; kernels: (P, C, 7, 7); sizes: (P, 4) limits of boxes.
+        """
+        pairs, count = proposals.scores.shape
+        owner = torch.arange(pairs, device=frames.device).repeat_interleave(count)
+        boxes = proposals.boxes.flatten(0, 1)
+        logits, deltas = self.score(features, boxes, frames[owner], kernels[owner])
+        refined = self.bbox_head.bbox_coder.decode(boxes, deltas).view(pairs, count, 4)
+        refined = torch.minimum(refined.clamp(min=0), sizes[:, None])
+        scores = target_probability(logits, self.bbox_head.loss_cls.use_sigmoid).view(pairs, count)
+        found = keep_best(refined, scores, proposals.valid, count)
+        keep = batched_greedy_nms(found.boxes, self.test_cfg.nms.iou_threshold, found.valid)
+        keep &= found.scores >= self.test_cfg.score_thr
+        keep[:, 0] |= found.valid[:, 0]  # the best hypothesis stays whatever its score
+        return keep_best(found.boxes, found.scores, keep, self.test_cfg.max_per_img)
+
+    def sample(self, proposals: Proposals, truths: list[InstanceData]) -> list[SamplingResult]:
+        """Assign and sample each pair's proposals against its own target (0 or 1 boxes)."""
+        results = []
+        for boxes, valid, truth in zip(proposals.boxes, proposals.valid, truths, strict=True):
+            priors = InstanceData(priors=boxes[valid])
+            assigned = self.bbox_assigner.assign(priors, truth)
+            results.append(self.bbox_sampler.sample(assigned, priors, truth))
+        return results
+
+    def loss_of_pairs(
+        self,
+        features: Sequence[Tensor],
+        samples: list[SamplingResult],
+        frames: Tensor,
+        kernels: Tensor,
+        shares: Tensor,
+    ) -> dict[str, Tensor]:
+        """Classification and box loss, each pair's own mean weighted by ``shares`` (P,), which sum to 1."""
+        rois = bbox2roi([sample.priors for sample in samples])
+        owner = rois[:, 0].long()
+        logits, deltas = self.score(features, rois[:, 1:], frames[owner], kernels[owner])
+        targets = self.bbox_head.get_targets(samples, self.train_cfg, concat=False)
+        labels, label_weights, box_targets, box_weights = targets
+        # mmdet divides by the number of RoIs of the whole batch: undo that, pair by pair
+        total = len(rois)
+        scale = [s * total / max(len(w), 1) for s, w in zip(shares, label_weights, strict=True)]
+        return self.bbox_head.loss(
+            logits.float(),
+            deltas.float(),
+            rois,
+            torch.cat(labels),
+            torch.cat([w * s for w, s in zip(label_weights, scale, strict=True)]),
+            torch.cat(box_targets),
+            torch.cat([w * s for w, s in zip(box_weights, scale, strict=True)]),
+        )
+
+
+def target_probability(logits: Tensor, use_sigmoid: bool) -> Tensor:
+    """Probability of the target class from (..., 2) logits (target, background) or (..., 1) with sigmoid."""
+    if use_sigmoid:
+        return logits[..., 0].sigmoid()
+    return functional.softmax(logits, dim=-1)[..., 0]

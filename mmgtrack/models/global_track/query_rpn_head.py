@@ -1,0 +1,104 @@
+"""Query-guided RPN (GlobalTrack, Eq. 1 and 2): mmdet's RPN on features correlated with the target."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmdet.models.dense_heads import RPNHead
+from mmengine.config import ConfigDict
+from torch import Tensor, nn
+
+from mmgtrack.models.global_track.proposals import Proposals, image_sizes, select_proposals
+from mmgtrack.models.layers import DynamicCorrelation
+from mmgtrack.registry import MODELS
+
+
+@MODELS.register_module()
+class QueryRPNHead(RPNHead):
+    """RPN whose input maps are modulated by kernels made from each target's RoI feature.
+
+    Args:
+        correlation: config of ``DynamicCorrelation`` without its channels.
+        share_levels: one correlation for all levels; the official code has one a level, each fed with
+            the same RoI feature.
+        num_levels: pyramid levels.
+        Everything else as in mmdet's ``RPNHead``, whose state-dict keys stay as they are.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        correlation: dict | None = None,
+        share_levels: bool = False,
+        num_levels: int = 5,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(in_channels, **kwargs)
+        self.num_levels = num_levels
+        config = dict(correlation or {}, channels=in_channels)
+        self.correlations = nn.ModuleList(
+            DynamicCorrelation(**config) for _ in range(1 if share_levels else num_levels)
+        )
+
+    def encode(self, targets: Tensor) -> Tensor:
+        """Kernels (M, L, O, C / groups, k, k) of RoI features (M, C, R, R); L is 1 if levels share."""
+        return torch.stack([c.generate(targets) for c in self.correlations], dim=1)
+
+    def modulate(self, features: Sequence[Tensor], kernels: Tensor) -> list[Tensor]:
+        """Every frame for every target: per level (N, C, H, W) to (N * M, C, H, W), frames outermost."""
+        return [
+            self._correlation(level)(x, self._kernel(kernels, level)).flatten(0, 1)
+            for level, x in enumerate(features)
+        ]
+
+    def modulate_pairs(
+        self, features: Sequence[Tensor], kernels: Tensor, frames: Tensor
+    ) -> list[Tensor]:
+        """Target p in frame ``frames[p]``: per level (N, C, H, W) to (P, C, H, W)."""
+        return [
+            self._correlation(level).forward_pairs(x, self._kernel(kernels, level), frames)
+            for level, x in enumerate(features)
+        ]
+
+    def propose(
+        self, maps: Sequence[Tensor], shapes: Sequence[tuple[int, int]], cfg: ConfigDict
+    ) -> Proposals:
+        """Proposals of modulated maps (P, C, H, W) a level; ``shapes[p]`` is the unpadded (h, w)."""
+        scores, deltas = self(maps)
+        return self.propose_from(scores, deltas, shapes, cfg)
+
+    @torch.no_grad()
+    def propose_from(
+        self,
+        scores: Sequence[Tensor],
+        deltas: Sequence[Tensor],
+        shapes: Sequence[tuple[int, int]],
+        cfg: ConfigDict,
+    ) -> Proposals:
+        """Proposals of the head's raw outputs, detached. cfg: nms_pre, nms, max_per_img, min_bbox_size."""
+        anchors = self.prior_generator.grid_priors(
+            [s.shape[-2:] for s in scores], dtype=scores[0].dtype, device=scores[0].device
+        )
+        sizes = image_sizes(shapes, scores[0])
+        return select_proposals(scores, deltas, anchors, self.bbox_coder, sizes, cfg)
+
+    def get_targets(self, *args: Any, **kwargs: Any) -> tuple:
+        """mmdet's targets, weighted so that the loss is the mean over pairs of each pair's own loss.
+
+        Each query's terms are divided by its own number of sampled anchors (official code), then weighted
+        by ``img_meta['loss_weight']``, which sums to 1 over the batch.
+        """
+        labels, label_weights, targets, target_weights, _ = super().get_targets(*args, **kwargs)
+        metas = kwargs['batch_img_metas'] if 'batch_img_metas' in kwargs else args[3]
+        share = label_weights[0].new_tensor([meta['loss_weight'] for meta in metas])
+        sampled = sum((w > 0).sum(1) for w in label_weights).clamp(min=1)
+        factor = (share / sampled)[:, None]
+        label_weights = [w * factor for w in label_weights]
+        target_weights = [w * factor[..., None] for w in target_weights]
+        return labels, label_weights, targets, target_weights, 1.0
+
+    def _correlation(self, level: int) -> DynamicCorrelation:
+        return self.correlations[level % len(self.correlations)]
+
+    def _kernel(self, kernels: Tensor, level: int) -> Tensor:
+        return kernels[:, level % len(self.correlations)]

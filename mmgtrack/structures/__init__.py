@@ -1,0 +1,9 @@
+"""Value types: what goes into a tracker, what comes out, and what it remembers."""
+
+from mmgtrack.structures.calibration import Calibration
+from mmgtrack.structures.candidates import Candidates
+from mmgtrack.structures.clip_sample import ClipSample
+from mmgtrack.structures.state import State
+from mmgtrack.structures.tracks import Tracks
+
+__all__ = ['Calibration', 'Candidates', 'ClipSample', 'State', 'Tracks']

@@ -1,0 +1,40 @@
+"""What a detector offers before association chooses."""
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """K candidate boxes for each of M targets in each of N frames, best first.
+
+    boxes: (N, M, K, 4) float xyxy pixels of the frame.
+    scores: (N, M, K) float, the detector's own score, not calibrated.
+    valid: (N, M, K) bool; rows with fewer than K candidates are padded with invalid ones at the end.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    valid: Tensor
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.scores.shape)
+        if len(shape) != 3 or self.boxes.shape != (*shape, 4) or self.valid.shape != shape:
+            raise ValueError(
+                'Candidates need boxes (N, M, K, 4), scores (N, M, K) and valid (N, M, K), got '
+                f'{tuple(self.boxes.shape)}, {shape} and {tuple(self.valid.shape)}'
+            )
+
+    def __len__(self) -> int:
+        """Number of frames N."""
+        return len(self.scores)
+
+    def __getitem__(self, frames: slice) -> 'Candidates':
+        """The candidates of a slice of the frames."""
+        return Candidates(self.boxes[frames], self.scores[frames], self.valid[frames])
+
+    def to(self, device: torch.device | str) -> 'Candidates':
+        """The same candidates on another device."""
+        return Candidates(*(getattr(self, field.name).to(device) for field in fields(self)))

@@ -1,0 +1,35 @@
+"""One training sample: an image for each role of one video."""
+
+from typing import Any
+
+from mmengine.structures import BaseDataElement, InstanceData
+
+
+class ClipSample(BaseDataElement):
+    """Annotations of one clip sample; the images travel beside it as ``inputs[role]``.
+
+    Data fields, all keyed by role name ('query', 'search', 'template', ...):
+
+    - ``instances``: ``dict[str, InstanceData]`` with ``bboxes`` (n, 4) float32 xyxy pixels of the role's
+      image, ``ids`` (n,) int64 that name the same object in every role, ``labels`` (n,) int64 zeros.
+    - ``padding_masks``: ``dict[str, Tensor]`` (H, W) bool, True where the image is padding (optional).
+
+    Meta fields, keyed by role: ``img_shape[role]`` (h, w) after the pipeline, ``source[role]`` text.
+    A ``BaseDataElement`` rather than a dataclass, because mmengine's data preprocessors move only those
+    to the device.
+    """
+
+    @property
+    def instances(self) -> dict[str, InstanceData]:
+        return self._instances
+
+    @instances.setter
+    def instances(self, value: dict[str, InstanceData]) -> None:
+        self.set_field(value, '_instances', dtype=dict)
+
+    def to(self, *args: Any, **kwargs: Any) -> 'ClipSample':
+        """Move the instances of every role; the base class moves direct fields only."""
+        moved = super().to(*args, **kwargs)
+        if '_instances' in self:
+            moved.instances = {r: i.to(*args, **kwargs) for r, i in self.instances.items()}
+        return moved

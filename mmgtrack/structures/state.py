@@ -1,0 +1,160 @@
+"""What a tracker remembers of its targets: a frozen value that can be saved, joined and split."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from mmgtrack.errors import StateError
+
+FORMAT = 1
+_STATIC = ('model', 'fingerprint')  # same for all targets; every other field has one entry a target
+
+
+@dataclass(frozen=True)
+class State:
+    """State of M targets; one subclass a tracker.
+
+    model, fingerprint: which model made it; a state of another model is refused.
+    age: (M,) int64, frames seen since each target's own start.
+
+    Every further field of a subclass is either a tensor whose first dimension is M, or a tuple of M
+    values, each a tensor or a (nested) tuple of tensors (ragged: tracklets, sample stores). Moving,
+    saving, adding and keeping are written here, once.
+    """
+
+    model: str
+    fingerprint: str
+    age: Tensor
+
+    kinds: ClassVar[dict[str, type['State']]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        State.kinds[cls.__name__] = cls
+
+    def __len__(self) -> int:
+        """Number of targets M."""
+        return len(self.age)
+
+    def add(self, other: 'State') -> Self:
+        """These targets followed by those of ``other``; both must come from the same model."""
+        return self.cat([self, other])
+
+    def keep(self, targets: Sequence[int]) -> Self:
+        """Only the targets with these indices, in this order."""
+        bad = [t for t in targets if not 0 <= t < len(self)]
+        if bad:
+            raise StateError(f'targets to keep must be in 0..{len(self) - 1}, got {bad}')
+        index = torch.as_tensor(list(targets), dtype=torch.long)
+        return self._map(
+            lambda leaf: leaf[index.to(leaf.device)]
+            if isinstance(leaf, Tensor)
+            else tuple(leaf[t] for t in targets)
+        )
+
+    def to(self, target: torch.device | str | torch.dtype) -> Self:
+        """The same state on another device, or with another floating dtype."""
+        return self._map(lambda leaf: _convert(leaf, target))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a file that ``State.load`` reads; a half-written file never takes the name."""
+        path = Path(path)
+        content: dict[str, Any] = {'format': FORMAT, 'kind': type(self).__name__}
+        content |= {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        partial = path.with_name(path.name + '.part')
+        try:
+            torch.save(content, partial)
+            os.replace(partial, path)
+        except OSError as error:
+            raise StateError(f'cannot write the state to {path}: {error.strerror}') from error
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> 'State':
+        """Read a state written by ``save``, on the CPU; nothing in the file is executed."""
+        try:
+            content = torch.load(path, map_location='cpu', weights_only=True)
+        except FileNotFoundError as error:
+            raise StateError(f'no state file {path}') from error
+        except Exception as error:  # torch raises many kinds for a damaged or foreign file
+            raise StateError(f'{path} is not a tracking state: {_first_line(error)}') from error
+        if not isinstance(content, dict) or content.get('format') != FORMAT:
+            raise StateError(f'{path} is not a tracking state of format {FORMAT}')
+        kind = content.get('kind')
+        if kind not in State.kinds:
+            _import_trackers()
+        if kind not in State.kinds:
+            raise StateError(f'{path} holds a state of unknown kind {kind!r}')
+        cls = State.kinds[kind]
+        missing = [f.name for f in fields(cls) if f.name not in content]
+        if missing:
+            raise StateError(f'{path} lacks the fields {missing} of {kind}')
+        return cls(**{f.name: _tuples(content[f.name]) for f in fields(cls)})
+
+    @classmethod
+    def cat(cls, states: Sequence['State']) -> Self:
+        """Join states of the same model along the targets."""
+        first = states[0]
+        for state in states[1:]:
+            first.check_same(type(state), state.model, state.fingerprint)
+        joined = {}
+        for name in first._leaf_names():
+            leaves = [getattr(s, name) for s in states]
+            if isinstance(leaves[0], Tensor):
+                joined[name] = torch.cat(leaves)
+            else:
+                joined[name] = tuple(value for leaf in leaves for value in leaf)
+        return replace(first, **joined)  # type: ignore[return-value]
+
+    def split(self, counts: Sequence[int]) -> list[Self]:
+        """Undo ``cat``: one state for each number of targets."""
+        ends = torch.tensor(counts).cumsum(0).tolist()
+        return [self.keep(range(e - n, e)) for n, e in zip(counts, ends, strict=True)]
+
+    def check_same(self, kind: type['State'], model: str, fingerprint: str) -> None:
+        """Refuse if this state was not made by that model."""
+        if not isinstance(self, kind) or (self.model, self.fingerprint) != (model, fingerprint):
+            raise StateError(
+                f'the state was made by model {self.model!r} ({self.fingerprint[:8]}), this is '
+                f'{model!r} ({fingerprint[:8]}): encode the targets again'
+            )
+
+    def _leaf_names(self) -> list[str]:
+        return [f.name for f in fields(self) if f.name not in _STATIC]
+
+    def _map(self, function: Any) -> Self:
+        return replace(self, **{name: function(getattr(self, name)) for name in self._leaf_names()})
+
+
+def _convert(leaf: Any, target: torch.device | str | torch.dtype) -> Any:
+    if isinstance(leaf, tuple):
+        return tuple(_convert(value, target) for value in leaf)
+    if isinstance(target, torch.dtype) and not leaf.is_floating_point():
+        return leaf
+    return leaf.to(target)
+
+
+def _plain(value: Any) -> Any:
+    """Tensors off their device and without the storage they are views of; tuples as lists."""
+    if isinstance(value, Tensor):
+        return value.detach().cpu().clone()
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _import_trackers() -> None:
+    """State classes are defined beside their trackers, which are imported on demand."""
+    import mmgtrack.models  # noqa: F401  (registers the subclasses)

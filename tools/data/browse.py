@@ -1,0 +1,69 @@
+"""Contact sheet of the first samples of a config's training data: what the network would see.
+
+    python tools/data/browse.py configs/_base_/datasets/demo_data.py sheet.png --samples 24
+
+One row of images per sample, one image per role, boxes coloured by target; a role without the target
+(a negative) has a red frame.
+"""
+
+import argparse
+from typing import Any
+
+import cv2
+import numpy as np
+from mmengine.config import Config
+
+import mmgtrack  # noqa: F401  (the operator stand-in must be in place before mmdet is imported)
+from mmgtrack.registry import DATASETS
+
+RED = (40, 40, 230)
+COLOURS = [(80, 220, 60), (60, 180, 250), (250, 160, 40), (220, 80, 220), (240, 240, 60)]
+GAP = 6
+"""Pixels between samples."""
+
+
+def draw_role(sample: dict[str, Any], role: str) -> np.ndarray:
+    """(H, W, 3) uint8 BGR picture of a role with its boxes."""
+    image = np.ascontiguousarray(sample['inputs'][role].numpy().transpose(1, 2, 0))
+    instances = sample['data_samples'].instances[role]
+    for box, target in zip(instances.bboxes.tolist(), instances.ids.tolist(), strict=True):
+        x1, y1, x2, y2 = (round(value) for value in box)
+        cv2.rectangle(image, (x1, y1), (x2, y2), COLOURS[target % len(COLOURS)], 1)
+    if len(instances) == 0:
+        cv2.rectangle(image, (0, 0), (image.shape[1] - 1, image.shape[0] - 1), RED, 4)
+    return image
+
+
+def contact_sheet(samples: list[dict[str, Any]], columns: int) -> np.ndarray:
+    """Samples in rows of ``columns``, every image in a cell of the largest size."""
+    pictures = [[draw_role(sample, role) for role in sample['inputs']] for sample in samples]
+    height = max(picture.shape[0] for row in pictures for picture in row)
+    width = max(picture.shape[1] for row in pictures for picture in row)
+    roles = len(pictures[0])
+    rows = -(-len(pictures) // columns)
+    sheet = np.zeros((rows * (height + GAP), columns * (roles * width + GAP), 3), dtype=np.uint8)
+    for number, row in enumerate(pictures):
+        top = number // columns * (height + GAP)
+        left = number % columns * (roles * width + GAP)
+        for position, picture in enumerate(row):
+            x = left + position * width
+            sheet[top : top + picture.shape[0], x : x + picture.shape[1]] = picture
+    return sheet
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description='Contact sheet of training samples.')
+    parser.add_argument('config', help='config file with a train_dataloader')
+    parser.add_argument('out', help='PNG file to write')
+    parser.add_argument('--samples', type=int, default=24, help='how many samples')
+    parser.add_argument('--first', type=int, default=0, help='number of the first sample')
+    parser.add_argument('--columns', type=int, default=3, help='samples in a row')
+    args = parser.parse_args()
+    dataset = DATASETS.build(Config.fromfile(args.config).train_dataloader.dataset)
+    samples = [dataset[args.first + number] for number in range(args.samples)]
+    if not cv2.imwrite(args.out, contact_sheet(samples, args.columns)):
+        parser.error(f'cannot write {args.out}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,39 @@
+"""Train a tracker: ``python tools/train.py CONFIG [--work-dir DIR] [--resume [FILE]]``."""
+
+import argparse
+
+from mmengine.config import DictAction
+
+import mmgtrack  # noqa: F401  (operator stand-in before mmdet)
+from mmgtrack.engine.launch import build_runner
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='folder for checkpoints and logs')
+    parser.add_argument(
+        '--resume', nargs='?', const=True, default=False, help='last checkpoint, or this one'
+    )
+    parser.add_argument('--load-from', help='weights to start from')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='key=value overrides')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    runner = build_runner(
+        args.config,
+        work_dir=args.work_dir,
+        resume=args.resume,
+        load_from=args.load_from,
+        options=args.cfg_options,
+        launcher=args.launcher,
+    )
+    runner.train()
+
+
+if __name__ == '__main__':
+    main()
