@@ -18,6 +18,7 @@ from mmgtrack.visualization import draw_tracks
 
 CSV_HEADER = 'frame,x,y,w,h,score,present'
 DEFAULT_FPS = 25.0
+_SMPTE170M = 6  # ITU-T H.273, matrix coefficients of BT.601
 
 
 class Sink(Protocol):
@@ -83,7 +84,7 @@ class VideoWriter:
     """
 
     def __init__(self, path: Path, fps: float | None = None) -> None:
-        self._av = _import_av()
+        self._av = require_av()
         self.path = path
         self.num_frames = 0
         self._fps = _rate(fps)
@@ -92,6 +93,7 @@ class VideoWriter:
         self._stream: Any = None
         self._last = -1
         try:
+            self._part.touch()  # PyAV opens the file with the first frame, which is late for an error
             self._container = self._av.open(
                 os.fspath(self._part), 'w', format='mp4', options={'movflags': '+faststart'}
             )
@@ -153,6 +155,8 @@ class VideoWriter:
         stream.width, stream.height = width + width % 2, height + height % 2
         stream.pix_fmt = 'yuv420p'
         stream.time_base = 1 / self._fps
+        # what the conversion from BGR makes; untagged, players guess another matrix for HD sizes
+        stream.codec_context.colorspace = _SMPTE170M
         if codec == 'libx264':  # visually clean, and cheaper than the tracker
             stream.options = {'preset': 'veryfast', 'crf': '20'}
         return stream
@@ -215,7 +219,8 @@ def _rate(fps: float | None) -> Fraction:
     return Fraction(fps).limit_denominator(1001)
 
 
-def _import_av() -> Any:
+def require_av() -> Any:
+    """The PyAV module; MissingDependencyError with the fix if it is not installed."""
     try:
         import av
     except ImportError as error:

@@ -34,9 +34,10 @@ class ClipDataset:
         sources: reader configs, each with an optional ``weight`` (share of samples; default 1). A clip is
             drawn uniformly inside its source.
         num_samples: samples an epoch.
-        pipelines: transforms by role. A transform finds ``img_path``, ``other_path`` (a frame of another
-            clip or None), ``gt_bboxes`` (mmdet's HorizontalBoxes), ``gt_bboxes_labels`` (ids of the targets, which mmdet's transforms keep
-            beside the boxes) and ``gt_ignore_flags`` (True where a box has become too doubtful to be used).
+        pipelines: transforms by role. A transform finds ``img_path``, ``other_path`` (a frame of
+            another clip or None), ``gt_bboxes`` (mmdet's HorizontalBoxes), ``gt_bboxes_labels`` (ids of
+            the targets, which mmdet's transforms keep beside the boxes) and ``gt_ignore_flags`` (True
+            where a box has become too doubtful to be used).
         sampler: config of the sampler that draws frames and targets.
         roles: role names; the first names the targets.
         min_box_side: boxes with a smaller side after the pipeline are not used, in pixels.
@@ -58,7 +59,9 @@ class ClipDataset:
         if set(pipelines) != set(roles) or len(set(roles)) != len(roles):
             raise InputError(f'expected one pipeline per role {list(roles)}, got {list(pipelines)}')
         if num_samples < 1 or not sources:
-            raise InputError(f'need num_samples >= 1 and a source, got {num_samples}, {len(sources)}')
+            raise InputError(
+                f'need num_samples >= 1 and a source, got {num_samples}, {len(sources)}'
+            )
         self.readers: list[Reader] = [_build_reader(source) for source in sources]
         self.weights = _normalised([float(source.get('weight', 1.0)) for source in sources])
         self.num_samples = num_samples
@@ -86,7 +89,9 @@ class ClipDataset:
                 continue
             results = [
                 self._run(role, frame, (self.seed, index, attempt, position))
-                for position, (role, frame) in enumerate(zip(self.roles, draw.frames, strict=True), start=1)
+                for position, (role, frame) in enumerate(
+                    zip(self.roles, draw.frames, strict=True), start=1
+                )
             ]
             sample = self._pack(index, draw, results)
             if sample is not None:
@@ -107,16 +112,17 @@ class ClipDataset:
             raise DataError(f'the pipeline of {role!r} returned nothing for {frame.path}')
         return pack_role(results, self.min_box_side)
 
-    def _pack(
-        self, index: int, draw: ClipDraw, results: list[RoleResult]
-    ) -> dict[str, Any] | None:
-        """Join the roles; None where the draw shows no target in the query, or none left in the last role."""
+    def _pack(self, index: int, draw: ClipDraw, results: list[RoleResult]) -> dict[str, Any] | None:
+        """Join the roles; None where no target is left in the query, or in the last role."""
         doubtful = np.concatenate([result.doubtful for result in results])
         targets = np.setdiff1d(results[0].ids, doubtful)
         instances = {
-            role: result.instances(targets) for role, result in zip(self.roles, results, strict=True)
+            role: result.instances(targets)
+            for role, result in zip(self.roles, results, strict=True)
         }
-        if len(targets) == 0 or (len(instances[self.roles[-1]]) == 0 and not self._may_be_empty(draw)):
+        if len(targets) == 0 or (
+            len(instances[self.roles[-1]]) == 0 and not self._may_be_empty(draw)
+        ):
             return None
         return {
             'inputs': {
@@ -155,7 +161,9 @@ class ClipDataset:
 
 
 def _build_reader(source: Mapping[str, Any]) -> Reader:
-    reader: Reader = DATASETS.build({key: value for key, value in source.items() if key != 'weight'})
+    reader: Reader = DATASETS.build(
+        {key: value for key, value in source.items() if key != 'weight'}
+    )
     if len(reader) == 0:
         raise DataError(f'the source {source} holds no sequence')
     return reader

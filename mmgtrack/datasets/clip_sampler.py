@@ -103,9 +103,7 @@ class ClipSampler:
             negative,
         )
 
-    def _frames(
-        self, clip: Sequence, num_roles: int, rng: np.random.Generator
-    ) -> list[int] | None:
+    def _frames(self, clip: Sequence, num_roles: int, rng: np.random.Generator) -> list[int] | None:
         """A frame index for each role, in the order of the roles."""
         seen = np.flatnonzero(clip.present.any(0))
         if len(seen) == 0:

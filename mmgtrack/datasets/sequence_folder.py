@@ -98,7 +98,9 @@ class SequenceFolder:
 
 def _natural(name: str) -> list[tuple[int, str]]:
     """Sort key by which 2.jpg comes before 10.jpg."""
-    return [(int(part), '') if part.isdigit() else (-1, part) for part in re.split(r'([0-9]+)', name)]
+    return [
+        (int(part), '') if part.isdigit() else (-1, part) for part in re.split(r'([0-9]+)', name)
+    ]
 
 
 def _folder_names(root: Path) -> list[str]:
@@ -125,7 +127,9 @@ def _choose(
 
 def _listed_frames(listing: Path, frame_root: Path) -> tuple[str, ...]:
     paths = []
-    for number, line in enumerate(listing.read_text(encoding='utf-8').rstrip().splitlines(), start=1):
+    for number, line in enumerate(
+        listing.read_text(encoding='utf-8').rstrip().splitlines(), start=1
+    ):
         path = frame_root / line.strip()
         if not path.is_file():
             raise DataError(f'{listing}, line {number}: the frame {path} does not exist')

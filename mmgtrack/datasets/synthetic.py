@@ -88,9 +88,7 @@ def write_sequence(clip: SyntheticClip, folder: str | Path) -> Path:
     return folder
 
 
-def _texture(
-    rng: np.random.Generator, size: Sequence[int], cell: int, contrast: int
-) -> np.ndarray:
+def _texture(rng: np.random.Generator, size: Sequence[int], cell: int, contrast: int) -> np.ndarray:
     """Coloured noise of (height, width), smooth over ``cell`` pixels, about a random mean colour."""
     cells = rng.integers(-contrast, contrast + 1, (size[0] // cell + 2, size[1] // cell + 2, 3))
     mean = rng.integers(contrast, 256 - contrast, 3)

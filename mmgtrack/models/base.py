@@ -138,8 +138,9 @@ class GlobalSearchTracker(BaseTracker):
             features = self.extract(self.data_preprocessor.batch([v.image for _, v in run]))
             owners = [owner for owner, _ in run]
             for clip in dict.fromkeys(owners):
-                rows = slice(owners.index(clip), owners.index(clip) + owners.count(clip))
-                found = self._search(features, states[clip], rows, run[rows.start][1])
+                first = owners.index(clip)
+                rows = slice(first, first + owners.count(clip))
+                found = self._search(features, states[clip], rows, run[first][1])
                 part, states[clip] = self.associate(found, states[clip])
                 tracks[clip].append(part)
         empty = [self._no_frames(state) for state in states]
@@ -147,6 +148,18 @@ class GlobalSearchTracker(BaseTracker):
             (Tracks.cat(parts) if parts else none, state)
             for parts, none, state in zip(tracks, empty, states, strict=True)
         ]
+
+    @torch.no_grad()
+    def candidates(self, frames: Sequence[Frame], state: State) -> Candidates:
+        """All candidates (N, M, K) of N >= 1 frames in frame pixels, before association."""
+        self._check_state(state)
+        parts = []
+        for run in self._runs([(frames, state)]):
+            features = self.extract(self.data_preprocessor.batch([v.image for _, v in run]))
+            parts.append(self._search(features, state, slice(None), run[0][1]))
+        if not parts:
+            raise InputError('candidates needs at least one frame, got none')
+        return Candidates.cat(parts)
 
     def associate(self, candidates: Candidates, state: State) -> tuple[Tracks, State]:
         """Choose one candidate a target and frame (frame pixels); default: the best (paper 002, top-1).

@@ -49,7 +49,7 @@ def deform_conv2d(inputs: Tensor, offset: Tensor, weight: Tensor, bias: Tensor |
         factors = mask.to(dtype).view_as(positions[0])
     columns = _columns(inputs.to(dtype), *positions, factors)
     kernels = weight.to(dtype).reshape(groups, weight.shape[0] // groups, -1)
-    out = kernels @ columns.reshape(num_images, groups, -1, height * width)
+    out = kernels @ columns.reshape(num_images, groups, kernels.shape[2], height * width)
     out = out.view(num_images, weight.shape[0], height, width)
     if bias is not None:
         out = out + bias.to(dtype)[:, None, None]
@@ -93,5 +93,5 @@ def _columns(inputs: Tensor, y: Tensor, x: Tensor, factors: Tensor | None) -> Te
     rows = rows.transpose(2, 3).reshape(-1, channels // groups)
     runs = uniform_starts(y.numel(), 4, inputs.device)
     sampled = weighted_row_sum(rows, row.flatten(), share.flatten(), runs)
-    sampled = sampled.view(num_images, groups, y.shape[2], -1, channels // groups)
+    sampled = sampled.view(*y.shape[:3], y.shape[3] * y.shape[4], channels // groups)
     return sampled.permute(0, 1, 4, 2, 3)

@@ -81,7 +81,7 @@ def _greedy(boxes: Tensor, iou_threshold: float, valid: Tensor, offset: int) -> 
 
 
 def _fixed_point(suppresses: Tensor, candidates: Tensor) -> Tensor:
-    """(G, B) bool greedy answer; suppresses: (G, B, B) bool, [g, i, j] true if i suppresses j > i."""
+    """(G, B) bool greedy answer; suppresses: (G, B, B) bool, [g, i, j] if i suppresses j > i."""
     keep = candidates
     while True:
         update = candidates & ~(suppresses & keep[:, :, None]).any(1)

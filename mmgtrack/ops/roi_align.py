@@ -1,4 +1,4 @@
-"""RoIAlign with averaged bins (He et al., Mask R-CNN, 2017), fast and differentiable in plain torch."""
+"""RoIAlign with averaged bins (He et al., Mask R-CNN, 2017), differentiable, in plain torch."""
 
 from __future__ import annotations
 
@@ -38,16 +38,12 @@ def roi_align(features: Tensor, rois: Tensor, output_size: int | tuple[int, int]
     bins = box_bins(rois, (height, width), spatial_scale, sampling_ratio, aligned)
     channels, *size = features.shape[1:]
     cells = features.to(dtype).permute(0, 2, 3, 1).reshape(-1, channels)
-    parts, order = [], []
-    for taps in bin_taps(bins, rois[:, 0], (size[0], size[1])):
-        parts.append(weighted_row_sum(cells, taps.cells, taps.weights.to(dtype), taps.starts))
-        order.append(taps.boxes)
+    parts = [weighted_row_sum(cells, taps.cells, taps.weights.to(dtype), taps.starts)
+             for taps in bin_taps(bins, rois[:, 0], (size[0], size[1]))]
     if not parts:
-        return features.new_zeros(0, channels, height, width) + 0 * features.sum()
-    pooled = torch.cat(parts).view(-1, height, width, channels)
-    if sampling_ratio <= 0:  # adaptive sampling groups boxes by size
-        pooled = pooled[torch.cat(order).argsort()]
-    return pooled.permute(0, 3, 1, 2).to(features.dtype)
+        parts = [cells[:0]]  # no box: empty, but still part of the graph
+    pooled = parts[0] if len(parts) == 1 else torch.cat(parts)
+    return pooled.view(-1, height, width, channels).permute(0, 3, 1, 2).to(features.dtype)
 
 
 def roi_align_gradient(grad: Tensor, rois: Tensor, feature_shape: torch.Size, spatial_scale: float,

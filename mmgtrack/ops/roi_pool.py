@@ -54,7 +54,8 @@ def roi_pool(features: Tensor, rois: Tensor, output_size: tuple[int, int],
     return pooled, peak
 
 
-def roi_pool_gradient(grad: Tensor, peak: Tensor, rois: Tensor, feature_shape: torch.Size) -> Tensor:
+def roi_pool_gradient(grad: Tensor, peak: Tensor, rois: Tensor,
+                      feature_shape: torch.Size) -> Tensor:
     """Gradient of `roi_pool` in its features: each bin's goes to its maximum.
 
     Args:
@@ -94,7 +95,7 @@ def _covered(edges: Tensor, scale: float, bins: int, length: int) -> _Covered:
 
 def _window(axes: tuple[_Covered, _Covered], boxes: Tensor, span: list[int],
             width: int) -> tuple[Tensor, Tensor]:
-    """(k, height, width, span) row-major cells of each bin's window, and which belong to the bin."""
+    """(k, height, width, span) cells of each bin's window, row-major, and which are the bin's."""
     cells, exists = [], []
     for axis, length in zip(axes, span, strict=True):
         step = torch.arange(length, device=boxes.device)
@@ -106,7 +107,8 @@ def _window(axes: tuple[_Covered, _Covered], boxes: Tensor, span: list[int],
     return cell.flatten(3), member.flatten(3)
 
 
-def _largest(features: Tensor, images: Tensor, cell: Tensor, exists: Tensor) -> tuple[Tensor, Tensor]:
+def _largest(features: Tensor, images: Tensor, cell: Tensor,
+             exists: Tensor) -> tuple[Tensor, Tensor]:
     """(k, C, height, width) largest value and its cell; 0 and -1 where no cell exists."""
     values = features.flatten(2).permute(0, 2, 1)[images[:, None, None, None], cell]
     values = values.masked_fill(~exists[..., None], -torch.inf)

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from .roi_grid import Bins, clamped_taps
-from .row_sum import uniform_starts
 
 # Taps laid out at once: about 200 MiB of indices and weights in float32.
 _MAX_TAPS = 2**24
@@ -21,34 +20,30 @@ _MAX_TAPS = 2**24
 
 @dataclass(frozen=True, slots=True)
 class BinTaps:
-    """Taps of all bins of some boxes.
+    """Taps of all bins of consecutive boxes.
 
-    boxes: (k,) int64, which boxes; cells: (T,) int64 rows of the flattened (N * H * W, C) map;
+    boxes: which boxes; cells: (T,) int64 rows of the flattened (N * H * W, C) map;
     weights: (T,) float; starts: (k * bins,) int64 first tap of every bin, bins row-major.
     """
-    boxes: Tensor
+    boxes: slice
     cells: Tensor
     weights: Tensor
     starts: Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
-    """Boxes that share a layout: (k,) int64 on the CPU, samples and cells per bin along y and x.
+class _Layout:
+    """Per box and axis (y, x), as (K, 2) int64 on the CPU: cells or taps, and samples, of a bin.
 
-    Without `spans` every sample keeps its own two cells.
+    merged: whether samples that share a cell are one tap; else every sample has its own two.
     """
-    boxes: Tensor
-    samples: tuple[int, int]
-    spans: tuple[int, int] | None
-
-    def taps_per_bin(self) -> int:
-        height, width = self.spans or (2 * self.samples[0], 2 * self.samples[1])
-        return height * width
+    taps: Tensor
+    samples: Tensor
+    merged: bool
 
 
 def bin_taps(bins: tuple[Bins, Bins], images: Tensor, size: tuple[int, int]) -> Iterator[BinTaps]:
-    """Lay out the averaging weights of every bin of every box, at most `_MAX_TAPS` at once.
+    """Lay out the averaging weights of every bin of every box, about `_MAX_TAPS` at once.
 
     Args:
         bins: along y and along x, from `box_bins`.
@@ -56,44 +51,29 @@ def bin_taps(bins: tuple[Bins, Bins], images: Tensor, size: tuple[int, int]) -> 
         size: (H, W) of the map.
 
     Yields:
-        BinTaps; each box is in exactly one of them. Boxes keep their order unless sampling is
-        adaptive.
+        BinTaps of runs of boxes, in order.
     """
-    pending: list[BinTaps] = []
-    total = 0
-    for group in _groups(bins, size):
-        rows, columns = bins[0].count, bins[1].count
-        # The samples along an axis matter only for boxes far larger than the map.
-        per_box = (rows * columns * group.taps_per_bin() + rows * group.samples[0]
-                   + columns * group.samples[1])
-        for boxes in group.boxes.split(max(1, _MAX_TAPS // per_box)):
-            if pending and total + len(boxes) * per_box > _MAX_TAPS:
-                yield _joined(pending)
-                pending, total = [], 0
-            pending.append(_box_taps(bins, images, size, group, boxes.to(images.device)))
-            total += len(boxes) * per_box
-    if pending:
-        yield _joined(pending)
+    layout = _layout(bins, size)
+    # The samples along an axis matter only for boxes far larger than the map.
+    counts = torch.tensor([axis.count for axis in bins])
+    cost = (layout.taps.prod(1) * counts.prod() + layout.samples @ counts).cumsum(0)
+    begin, paid = 0, 0
+    while begin < len(cost):
+        end = int(torch.searchsorted(cost, paid + _MAX_TAPS, right=True))
+        end = max(end, begin + 1)
+        yield _run_taps(bins, images, size, layout, slice(begin, end))
+        begin, paid = end, int(cost[end - 1])
 
 
-def _groups(bins: tuple[Bins, Bins], size: tuple[int, int]) -> list[_Group]:
-    """Group boxes whose bins span similar numbers of cells, with one look at the device's values."""
-    num_boxes = bins[0].start.numel()
-    fixed = (bins[0].fixed_samples, bins[1].fixed_samples)
-    if num_boxes == 0:
-        return []
-    if fixed[0] and fixed[1]:
-        return [_Group(torch.arange(num_boxes), fixed, None)]
-    spans = torch.stack([_span(axis, length) for axis, length in zip(bins, size, strict=True)], -1)
-    samples = torch.stack([axis.samples for axis in bins], -1)
-    table = torch.cat([spans, samples], -1).cpu()
-    unique, member = table[:, :2].unique(dim=0, return_inverse=True)
-    groups = []
-    for number, (height, width) in enumerate(unique.tolist()):
-        boxes = (member == number).nonzero()[:, 0]
-        most = table[boxes, 2:].amax(0).clamp(min=1).tolist()
-        groups.append(_Group(boxes, (most[0], most[1]), (height, width)))
-    return groups
+def _layout(bins: tuple[Bins, Bins], size: tuple[int, int]) -> _Layout:
+    """Decide the number of taps of each box, with one look at the device's values."""
+    fixed = torch.tensor([axis.fixed_samples for axis in bins])
+    if fixed.all():
+        samples = fixed.expand(bins[0].start.numel(), 2)
+        return _Layout(2 * samples, samples, merged=False)
+    spans = [_span(axis, length) for axis, length in zip(bins, size, strict=True)]
+    table = torch.stack([*spans, *(axis.samples for axis in bins)], dim=-1).cpu()
+    return _Layout(table[:, :2], table[:, 2:].clamp(min=1), merged=True)
 
 
 def _span(bins: Bins, length: int) -> Tensor:
@@ -107,23 +87,44 @@ def _span(bins: Bins, length: int) -> Tensor:
     return (cells + step - 1) // step * step
 
 
-def _box_taps(bins: tuple[Bins, Bins], images: Tensor, size: tuple[int, int], group: _Group,
-              boxes: Tensor) -> BinTaps:
-    chosen = [axis.select(boxes) for axis in bins]
-    cells, weights = [], []
-    for dim in range(2):
-        span = group.spans[dim] if group.spans else None
-        cell, weight = _axis_taps(chosen[dim], group.samples[dim], span, size[dim])
-        cells.append(cell)
-        weights.append(weight)
-    # (k, rows, 1, height, 1) with (k, 1, columns, 1, width); the first cell of the image on top.
+def _run_taps(bins: tuple[Bins, Bins], images: Tensor, size: tuple[int, int], layout: _Layout,
+              run: slice) -> BinTaps:
+    """Taps of one run of boxes; boxes of equal layout are computed together."""
+    device, num_bins = images.device, bins[0].count * bins[1].count
+    taps = layout.taps[run]
+    per_bin = taps.prod(1)
+    first = (per_bin * num_bins).cumsum(0) - per_bin * num_bins
+    starts = (first[:, None] + per_bin[:, None] * torch.arange(num_bins)).flatten().to(device)
+    unique, member = taps.unique(dim=0, return_inverse=True)
+    if len(unique) == 1:
+        cells, weights = _box_taps(bins, images, size, layout, torch.arange(run.start, run.stop))
+        return BinTaps(run, cells.flatten(), weights.flatten(), starts)
+    total = int(per_bin.sum()) * num_bins
+    cells = torch.empty(total, dtype=torch.int64, device=device)
+    weights = bins[0].start.new_empty(total)
+    for number in range(len(unique)):
+        boxes = (member == number).nonzero()[:, 0]
+        cell, weight = _box_taps(bins, images, size, layout, boxes + run.start)
+        place = first[boxes].to(device)[:, None] + torch.arange(cell.shape[1], device=device)
+        cells[place], weights[place] = cell, weight
+    return BinTaps(run, cells, weights, starts)
+
+
+def _box_taps(bins: tuple[Bins, Bins], images: Tensor, size: tuple[int, int], layout: _Layout,
+              boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """(k, bins * taps) cells and weights of boxes ((k,) int64 on the CPU) of equal layout."""
+    spans = layout.taps[boxes[0]].tolist() if layout.merged else (None, None)
+    samples = layout.samples[boxes].amax(0).tolist()
+    boxes = boxes.to(images.device)
+    (row, share_y), (column, share_x) = (
+        _axis_taps(axis.select(boxes), *how)
+        for axis, how in zip(bins, zip(samples, spans, size, strict=True), strict=True))
     image = images[boxes].long() * (size[0] * size[1])
-    row = cells[0] * size[1] + image[:, None, None]
-    cell = row[:, :, None, :, None] + cells[1][:, None, :, None, :]
-    weight = weights[0][:, :, None, :, None] * weights[1][:, None, :, None, :]
-    num_bins = cell.shape[0] * cell.shape[1] * cell.shape[2]
-    starts = uniform_starts(num_bins, group.taps_per_bin(), cell.device)
-    return BinTaps(boxes, cell.flatten(), weight.flatten(), starts)
+    row = row * size[1] + image[:, None, None]
+    # (k, rows, 1, taps, 1) with (k, 1, columns, 1, taps)
+    cell = row[:, :, None, :, None] + column[:, None, :, None, :]
+    weight = share_y[:, :, None, :, None] * share_x[:, None, :, None, :]
+    return cell.flatten(1), weight.flatten(1)
 
 
 def _axis_taps(bins: Bins, num_samples: int, span: int | None,
@@ -143,15 +144,3 @@ def _axis_taps(bins: Bins, num_samples: int, span: int | None,
     merged.scatter_add_(2, nearby, weights[..., 0]).scatter_add_(2, nearby + 1, weights[..., 1])
     cells = (base + torch.arange(span, device=base.device)).clamp(max=length - 1)
     return cells, merged
-
-
-def _joined(parts: list[BinTaps]) -> BinTaps:
-    if len(parts) == 1:
-        return parts[0]
-    starts, offset = [], 0
-    for part in parts:
-        starts.append(part.starts + offset)
-        offset += part.cells.numel()
-    return BinTaps(torch.cat([part.boxes for part in parts]),
-                   torch.cat([part.cells for part in parts]),
-                   torch.cat([part.weights for part in parts]), torch.cat(starts))

@@ -61,7 +61,9 @@ def _decay(best: NDArray, others: NDArray, iou_threshold: float, sigma: float, m
     with np.errstate(divide='ignore', invalid='ignore'):  # two empty boxes: nan, no decay
         iou = shared / (best[5] + others[:, 5] - shared)
     if method == GAUSSIAN:
-        return np.exp(-(iou * iou) / others.dtype.type(sigma))
+        # By way of float64: numpy's float32 exp is a unit in the last place off the C library's.
+        exponent = -(iou * iou) / others.dtype.type(sigma)
+        return np.exp(exponent.astype(np.float64)).astype(others.dtype)
     over = iou >= others.dtype.type(iou_threshold)
     return np.where(over, one - iou if method == LINEAR else 0 * one, one)
 

@@ -108,7 +108,7 @@ def deform_conv_backward_input(inputs: Tensor, offset: Tensor, grad_output: Tens
                                grad_input: Tensor, grad_offset: Tensor, weight: Tensor,
                                columns: Tensor, **geometry: int) -> None:
     """Fill `grad_input` and `grad_offset`."""
-    found = _gradients(grad_output, (inputs, offset, weight, None), _version_1(geometry),
+    found = _gradients(grad_output, (inputs, offset, weight), _version_1(geometry),
                        wanted=(0, 1))
     grad_input.copy_(found[0])
     grad_offset.copy_(found[1])
@@ -122,7 +122,7 @@ def deform_conv_backward_parameters(inputs: Tensor, offset: Tensor, grad_output:
     The weight's own values do not matter for it, and are not passed: zeros stand in for them.
     """
     grad_weight += scale * _gradients(
-        grad_output, (inputs, offset, torch.zeros_like(grad_weight), None), _version_1(geometry),
+        grad_output, (inputs, offset, torch.zeros_like(grad_weight)), _version_1(geometry),
         wanted=(2,))[0]
 
 
@@ -221,12 +221,27 @@ def _version_2(geometry: dict[str, int]) -> dict[str, Any]:
             'groups': geometry['group'], 'deform_groups': geometry['deformable_group']}
 
 
-def _gradients(grad_output: Tensor, inputs: tuple[Tensor, Tensor, Tensor, Tensor | None],
-               how: dict[str, Any], wanted: tuple[int, ...]) -> tuple[Tensor, ...]:
-    """Gradients of a deformable convolution in the wanted ones of features, offset, weight, mask."""
+def _gradients(grad_output: Tensor, inputs: tuple[Tensor, ...], how: dict[str, Any],
+               wanted: tuple[int, ...]) -> tuple[Tensor, ...]:
+    """Gradients of a deformable convolution in the wanted ones of (features, offset, weight, mask).
+
+    Version 1 has no mask.
+    """
     with torch.enable_grad():
-        leaves = [tensor if tensor is None else tensor.detach().requires_grad_(place in wanted)
+        leaves = [tensor.detach().requires_grad_(place in wanted)
                   for place, tensor in enumerate(inputs)]
-        features, offset, weight, mask = leaves
-        out = deform_conv2d(features, offset, weight, mask=mask, **how)
+        mask = leaves[3] if len(leaves) == 4 else None
+        out = deform_conv2d(leaves[0], leaves[1], leaves[2], mask=mask, **how)
     return torch.autograd.grad(out, [leaves[place] for place in wanted], grad_output)
+
+
+OPERATORS: tuple[Callable[..., Any], ...] = (
+    nms, softnms, nms_match, bbox_overlaps,
+    roi_align_forward, roi_align_backward, roi_pool_forward, roi_pool_backward,
+    deform_conv_forward, deform_conv_backward_input, deform_conv_backward_parameters,
+    modulated_deform_conv_forward, modulated_deform_conv_backward,
+    sigmoid_focal_loss_forward, sigmoid_focal_loss_backward,
+    softmax_focal_loss_forward, softmax_focal_loss_backward,
+    ms_deform_attn_forward, ms_deform_attn_backward,
+    get_compiler_version, get_compiling_cuda_version,
+)

@@ -1,5 +1,6 @@
 """What a detector offers before association chooses."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -38,3 +39,20 @@ class Candidates:
     def to(self, device: torch.device | str) -> 'Candidates':
         """The same candidates on another device."""
         return Candidates(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+    @classmethod
+    def cat(cls, parts: Sequence['Candidates']) -> 'Candidates':
+        """Join candidates of the same targets along the frames, padded to the largest K."""
+        count = max(part.scores.shape[2] for part in parts)
+        padded = [part._pad(count - part.scores.shape[2]) for part in parts]
+        return cls(*(torch.cat([getattr(p, f.name) for p in padded]) for f in fields(cls)))
+
+    def _pad(self, count: int) -> 'Candidates':
+        if count == 0:
+            return self
+        shape = (*self.scores.shape[:2], count)
+        return Candidates(
+            torch.cat([self.boxes, self.boxes.new_zeros((*shape, 4))], dim=2),
+            torch.cat([self.scores, self.scores.new_zeros(shape)], dim=2),
+            torch.cat([self.valid, self.valid.new_zeros(shape)], dim=2),
+        )

@@ -10,6 +10,7 @@ from mmgtrack.errors import InputError
 from mmgtrack.structures import Tracks
 
 Colour = tuple[int, int, int]
+Corners = tuple[int, int, int, int]
 
 # Okabe and Ito, Color Universal Design, 2008: told apart by the colour-blind; BGR, without black
 PALETTE: tuple[Colour, ...] = (
@@ -22,7 +23,7 @@ PALETTE: tuple[Colour, ...] = (
     (167, 121, 204),  # reddish purple
 )
 
-_DIM = 0.45  # weight of an absent target's ink over the picture
+_DIM = 0.6  # weight of an absent target's ink over the picture
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
@@ -55,23 +56,25 @@ def draw_tracks(
         )
     canvas = image.copy()
     style = _style(image.shape[0], image.shape[1])
-    boxes, scores = tracks.boxes[0].tolist(), tracks.scores[0].tolist()
-    present = tracks.present[0].tolist()
-    # present targets last, so that they lie on top
-    for m in sorted(range(len(ids)), key=lambda m: present[m]):
-        corners = _corners(boxes[m], canvas, style)
-        if corners is None:
-            continue
-        colour = PALETTE[(ids[m] - 1) % len(PALETTE)]
+    present, scores = tracks.present[0].tolist(), tracks.scores[0].tolist()
+    found = [_corners(box, image, style) for box in tracks.boxes[0].tolist()]
+    corners = {m: c for m, c in enumerate(found) if c is not None}
+    absent = [m for m in corners if not present[m]] if show_absent else []
+    for m in absent:
+        _dashed_box(canvas, corners[m], _colour(ids[m]), style)
+        _label(canvas, corners[m], f'{ids[m]}  absent {scores[m]:.2f}', _colour(ids[m]), style)
+    if absent:  # dimmed together: blending a whole frame costs more than drawing
+        canvas = cv2.addWeighted(canvas, _DIM, image, 1 - _DIM, 0)
+    for m in corners:
         if present[m]:
-            cv2.rectangle(canvas, corners[:2], corners[2:], colour, style.line, cv2.LINE_AA)
-            _label(canvas, corners, f'{ids[m]}  {scores[m]:.2f}', colour, style)
-        elif show_absent:
-            ink = canvas.copy()
-            _dashed_box(ink, corners, colour, style)
-            _label(ink, corners, f'{ids[m]}  absent {scores[m]:.2f}', colour, style)
-            cv2.addWeighted(ink, _DIM, canvas, 1 - _DIM, 0, dst=canvas)
+            x1, y1, x2, y2 = corners[m]
+            cv2.rectangle(canvas, (x1, y1), (x2, y2), _colour(ids[m]), style.line, cv2.LINE_AA)
+            _label(canvas, corners[m], f'{ids[m]}  {scores[m]:.2f}', _colour(ids[m]), style)
     return canvas
+
+
+def _colour(target_id: int) -> Colour:
+    return PALETTE[(target_id - 1) % len(PALETTE)]
 
 
 def _style(height: int, width: int) -> _Style:
@@ -81,13 +84,11 @@ def _style(height: int, width: int) -> _Style:
     return _Style(line=line, font_scale=0.5 * unit, font_line=max(1, round(unit)), dash=4 * line)
 
 
-def _corners(
-    box: Sequence[float], canvas: np.ndarray, style: _Style
-) -> tuple[int, int, int, int] | None:
+def _corners(box: Sequence[float], image: np.ndarray, style: _Style) -> Corners | None:
     """Integer corners, cut off just outside the frame so that OpenCV's coordinates cannot overflow."""
     if not np.isfinite(box).all():
         return None
-    height, width = canvas.shape[:2]
+    height, width = image.shape[:2]
     margin = 2 * style.line
     limits = (width + margin, height + margin, width + margin, height + margin)
     x1, y1, x2, y2 = (
@@ -96,7 +97,7 @@ def _corners(
     return x1, y1, x2, y2
 
 
-def _dashed_box(canvas: np.ndarray, corners: tuple[int, int, int, int], colour: Colour, style: _Style) -> None:
+def _dashed_box(canvas: np.ndarray, corners: Corners, colour: Colour, style: _Style) -> None:
     x1, y1, x2, y2 = corners
     for x in range(x1, x2, 2 * style.dash):
         end = min(x + style.dash, x2)
@@ -108,9 +109,7 @@ def _dashed_box(canvas: np.ndarray, corners: tuple[int, int, int, int], colour: 
         cv2.line(canvas, (x2, y), (x2, end), colour, style.line)
 
 
-def _label(
-    canvas: np.ndarray, corners: tuple[int, int, int, int], text: str, colour: Colour, style: _Style
-) -> None:
+def _label(canvas: np.ndarray, corners: Corners, text: str, colour: Colour, style: _Style) -> None:
     """Text on a plate of the target's colour, above the box or, where that is cut off, inside it."""
     (text_width, text_height), base = cv2.getTextSize(text, _FONT, style.font_scale, style.font_line)
     height, width = canvas.shape[:2]

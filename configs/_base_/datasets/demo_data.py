@@ -9,19 +9,23 @@ data_root = os.environ.get('MMGTRACK_DATA', 'data/')
 long_side = 384  # ours: 4:3 frames at about the size of the demo videos (400x300)
 short_side = 288
 scale = (long_side, short_side)
-samples_per_epoch = 4000  # ours: about the number of frames and images below
+samples_per_epoch = 2000  # ours: half the number of images below
 
 # ours: smaller boxes show nothing to learn from; larger ones leave nothing to search
 still_images = dict(type='mmgtrack.CocoImages', min_side=6, max_share=0.8)
 sources = [
     # ours: shares follow the number of different targets, raised for real motion
     dict(type='mmgtrack.SequenceFolder', root=data_root + '/sequences/train', weight=0.3),
-    dict(type='mmgtrack.SequenceFolder', root=data_root + '/clips', nan_means='unknown', weight=0.3),
+    dict(
+        type='mmgtrack.SequenceFolder', root=data_root + '/clips', nan_means='unknown', weight=0.3
+    ),
     dict(**still_images, root=data_root + '/images', weight=0.15),
     dict(**still_images, root=data_root + '/images2', weight=0.25),
 ]
 
-photometric = dict(type='mmdet.PhotoMetricDistortion', contrast_range=(0.6, 1.4), swap_channels=False)
+photometric = dict(
+    type='mmdet.PhotoMetricDistortion', contrast_range=(0.6, 1.4), swap_channels=False
+)
 query_pipeline = [
     dict(type='mmgtrack.LoadFrame'),
     # the query is a box that a user draws: not as small as targets can get later
@@ -52,7 +56,7 @@ search_pipeline = [
     dict(type='mmdet.RandomFlip', prob=0.5),
     photometric,
     dict(type='mmgtrack.RandomGrey', prob=0.1),
-    dict(type='mmgtrack.RandomBlur', prob=0.2),
+    dict(type='mmgtrack.RandomBlur', prob=0.2, max_length=7),
     dict(type='mmgtrack.RandomJPEG', prob=0.2),
 ]
 
@@ -84,4 +88,13 @@ val_composites = dict(
     root=data_root + '/sequences/val/composites',
     frame_root=data_root + '/sequences/val',
 )
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=val_sequences,
+)
+val_evaluator = dict(type='mmgtrack.SuccessMetric')
+test_dataloader = val_dataloader
+test_evaluator = val_evaluator
 del os

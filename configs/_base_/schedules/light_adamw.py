@@ -1,11 +1,11 @@
 # AdamW with cosine decay for small data sets on a processor; bfloat16 where the processor has it.
-max_epochs = 12
+max_epochs = 10
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=1000)
 val_cfg = dict(type='mmgtrack.SequenceValLoop')
 test_cfg = dict(type='mmgtrack.SequenceTestLoop')
 optim_wrapper = dict(
     type='mmgtrack.CPUAmpOptimWrapper',
-    optimizer=dict(type='AdamW', lr=5e-4, weight_decay=1e-3),
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-3),
     clip_grad=dict(max_norm=10, norm_type=2),
     paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.2)}))
 param_scheduler = [
@@ -13,4 +13,8 @@ param_scheduler = [
     dict(
         type='CosineAnnealingLR', by_epoch=True, begin=0, T_max=max_epochs, eta_min_ratio=0.02,
         convert_to_iter_based=True),
+]
+custom_hooks = [
+    dict(type='mmgtrack.SeedHook', seed=0),
+    dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.002, gamma=200, priority='ABOVE_NORMAL'),
 ]

@@ -1,6 +1,6 @@
 """Frames that the caller hands over."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ class ArraySource(FrameSource):
     def __init__(self, images: Iterable[Any]) -> None:
         self.name = f'iterator of frames ({type(images).__name__})'
         self._images = images
-        self.num_frames = len(images) if hasattr(images, '__len__') else None
+        self.num_frames = len(images) if isinstance(images, Sized) else None
 
     def frames(self, start: int = 0) -> Iterator[Frame]:
         self._check_start(start)

@@ -43,7 +43,7 @@ def _open_text(text: str) -> FrameSource:
     path = Path(text)
     if not text or '\0' in text:
         raise SourceError(f'{text!r}: not a path')
-    if path.exists():  # a file named '0' or with brackets in its name is a file
+    if os.path.exists(path):  # a file named '0' or with brackets in its name is a file
         return _open_path(path)
     if text.isascii() and text.isdigit():
         return _open_camera(int(text))

@@ -81,7 +81,7 @@ class RandomJPEG(_RandomImageChange):
         quality = np.random.randint(self.quality[0], self.quality[1] + 1)
         pixels = np.clip(image, 0, 255).astype(np.uint8)
         _, code = cv2.imencode('.jpg', pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        return cv2.imdecode(code, cv2.IMREAD_COLOR).astype(image.dtype)
+        return np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), dtype=image.dtype)
 
 
 @TRANSFORMS.register_module()

@@ -17,12 +17,12 @@ class RandomZoom(BaseTransform):
     """Draw the size of one target uniformly in log scale and its place uniformly; one warp in all.
 
     The canvas is the size a plain resize by ``scale`` would give, so the transform replaces the resize.
-    One random box is the anchor. Its size sqrt(w*h) on the canvas is drawn from ``size_range``, as far as
-    ``zoom_range`` lets it; each axis is then stretched by up to ``stretch``. The shift is drawn among those
-    that keep the anchor inside and the canvas full of picture, or, zoomed out, the picture inside the
-    canvas; the margin is filled with the picture's mean colour or a frame of another clip. Boxes of which less than
-    ``min_visible`` is left are flagged in ``gt_ignore_flags``; those outside are removed. Without boxes
-    the zoom alone is drawn.
+    One random box is the anchor. Its size sqrt(w*h) on the canvas is drawn from ``size_range``, as
+    far as ``zoom_range`` lets it; each axis is then stretched by up to ``stretch``. The shift is drawn
+    among those that keep the anchor inside and the canvas full of picture, or, zoomed out, the picture
+    inside the canvas; the margin is filled with the picture's mean colour or a frame of another clip.
+    Boxes of which less than ``min_visible`` is left are flagged in ``gt_ignore_flags``; those outside
+    are removed. Without boxes the zoom alone is drawn.
 
     Args:
         scale: (long, short) side limits of the canvas, see ResizeRule.
@@ -76,7 +76,7 @@ class RandomZoom(BaseTransform):
         other = results.get('other_path')
         if other is not None and np.random.random() < self.mix_prob:
             return _covering_crop(read_frame(other), size)
-        mean = np.array(cv2.mean(results['img'])[:3])
+        mean = np.array(cv2.mean(results['img']))[:3]
         return np.broadcast_to(mean.round().astype(np.uint8), (*size, 3)).copy()
 
     def _zoom(self, anchor: np.ndarray | None, factor: np.ndarray) -> np.ndarray:

@@ -20,8 +20,8 @@ from mmgtrack.registry import MODELS
 class RoIModulator(BaseModule):
     """h_out(h_x(x_i) * h_z(z)), Eq. 3: h_x, h_z 3x3 convolutions, h_out 1x1; no norm, no activation."""
 
-    def __init__(self, channels: int) -> None:
-        super().__init__(dict(type='Normal', layer='Conv2d', std=0.01))
+    def __init__(self, channels: int, init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg or dict(type='Normal', layer='Conv2d', std=0.01))
         self.query_conv = nn.Conv2d(channels, channels, 3, padding=1)
         self.search_conv = nn.Conv2d(channels, channels, 3, padding=1)
         self.out_conv = nn.Conv2d(channels, channels, 1)
@@ -39,12 +39,14 @@ class RoIModulator(BaseModule):
 class QueryRoIHead(StandardRoIHead):
     """RoI head that scores proposals by likeness to the target they were proposed for.
 
-    Arguments as in mmdet's ``StandardRoIHead``, whose state-dict keys stay as they are.
+    modulator: further arguments of ``RoIModulator``. Everything else as in mmdet's ``StandardRoIHead``,
+    whose state-dict keys stay as they are.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, modulator: dict | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.modulator = RoIModulator(self.bbox_roi_extractor.out_channels)
+        channels = self.bbox_roi_extractor.out_channels
+        self.modulator = RoIModulator(channels, **(modulator or {}))
 
     def pool(self, features: Sequence[Tensor], boxes: list[Tensor]) -> Tensor:
         """RoI features (M, C, R, R) of boxes[n] (M_n, 4) in the n-th image, on the level of their size."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from mmdet.models.dense_heads import RPNHead
+from mmdet.models.task_modules.samplers import PseudoSampler
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
@@ -85,14 +86,18 @@ class QueryRPNHead(RPNHead):
     def get_targets(self, *args: Any, **kwargs: Any) -> tuple:
         """mmdet's targets, weighted so that the loss is the mean over pairs of each pair's own loss.
 
-        Each query's terms are divided by its own number of sampled anchors (official code), then weighted
-        by ``img_meta['loss_weight']``, which sums to 1 over the batch.
+        Each query's terms are divided by its own number of sampled anchors (official code), or of
+        positive ones where nothing is sampled (focal loss), then weighted by
+        ``img_meta['loss_weight']``, which sums to 1 over the batch.
         """
         labels, label_weights, targets, target_weights, _ = super().get_targets(*args, **kwargs)
         metas = kwargs['batch_img_metas'] if 'batch_img_metas' in kwargs else args[3]
         share = label_weights[0].new_tensor([meta['loss_weight'] for meta in metas])
-        sampled = sum((w > 0).sum(1) for w in label_weights).clamp(min=1)
-        factor = (share / sampled)[:, None]
+        if isinstance(self.sampler, PseudoSampler):
+            counted = sum((w[..., 0] > 0).sum(1) for w in target_weights)
+        else:
+            counted = sum((w > 0).sum(1) for w in label_weights)
+        factor = (share / counted.clamp(min=1))[:, None]
         label_weights = [w * factor for w in label_weights]
         target_weights = [w * factor[..., None] for w in target_weights]
         return labels, label_weights, targets, target_weights, 1.0

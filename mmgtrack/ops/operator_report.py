@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 Engine = Literal['compiled', 'torchvision', 'torch', 'unavailable']
@@ -16,17 +17,23 @@ class Service:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OperatorReport:
     """State of mmcv's compiled operators in this process.
 
     extension: 'compiled' (mmcv's own), 'stand-in' (ours) or 'absent' (mmcv is not installed).
     reason: one line, why.
-    operators: by the name that mmcv asks its extension for.
+    list_services: asked once for `operators`, when they are first looked at, because finding out
+        whether torchvision works means importing it.
     """
     extension: Literal['compiled', 'stand-in', 'absent']
     reason: str
-    operators: Mapping[str, Service] = field(default_factory=dict)
+    list_services: Callable[[], Mapping[str, Service]] = field(default=dict, repr=False)
+
+    @cached_property
+    def operators(self) -> Mapping[str, Service]:
+        """How each operator is served, by the name under which mmcv asks its extension for it."""
+        return self.list_services()
 
     def served_by(self, engine: Engine) -> tuple[str, ...]:
         """Names of the operators that `engine` serves, sorted."""

@@ -1,0 +1,118 @@
+"""Build a tracker from a model name or config, with its weights."""
+
+import hashlib
+import json
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mmgtrack import zoo
+from mmgtrack.checkpoint import load_checkpoint_file
+from mmgtrack.errors import CheckpointError, InputError, ModelNotFoundError
+from mmgtrack.models.base import BaseTracker
+from mmgtrack.registry import MODELS
+from mmgtrack.structures import Calibration
+
+
+def load_config(model: str | os.PathLike[str]) -> tuple[str, Config]:
+    """Name and config of a zoo model or of a config file (a path that ends in .py)."""
+    text = os.fspath(model)
+    if not text.endswith('.py'):
+        info = zoo.find_model(text)
+        return info.name, Config.fromfile(zoo.config_path(info))
+    if not Path(text).is_file():
+        raise ModelNotFoundError(f'no config file {text}')
+    return Path(text).stem, Config.fromfile(text)
+
+
+def build_tracker(
+    model: str | os.PathLike[str],
+    checkpoint: str | os.PathLike[str] | None = None,
+    device: str = 'cpu',
+) -> BaseTracker:
+    """A tracker in evaluation mode.
+
+    model: name in the zoo or path of a config; checkpoint: weights, default those shipped for the name.
+    Raises ModelNotFoundError, CheckpointError (unreadable, or of another architecture: lists the keys),
+    InputError (no such device). Without any weights it warns and stays random.
+    """
+    target = check_device(device)
+    name, config = load_config(model)
+    source = Path(checkpoint) if checkpoint is not None else _shipped_weights(name)
+    tracker = build_network(config)
+    digest = hashlib.sha256(json.dumps(config.model.to_dict(), sort_keys=True, default=str).encode())
+    if source is None:
+        warnings.warn(
+            f'{name} comes without weights and none were given: its weights are RANDOM and its tracks '
+            'mean nothing; pass checkpoint=',
+            stacklevel=3,
+        )
+    else:
+        content = load_checkpoint_file(source)
+        load_weights(tracker, content, name, str(source))
+        digest.update(zoo.file_sha256(source).encode())
+    tracker.name = name
+    tracker.fingerprint = digest.hexdigest()
+    return tracker.to(target).eval()
+
+
+def build_network(config: Config) -> BaseTracker:
+    """The model of a config with no weights loaded, not even those its backbone starts training from."""
+    init_default_scope(config.get('default_scope', 'mmdet'))
+    settings = config.model.copy()
+    settings['backbone'] = dict(settings['backbone'], init_cfg=None)
+    tracker = MODELS.build(settings)
+    if not isinstance(tracker, BaseTracker):
+        raise InputError(f'the config builds a {type(tracker).__name__}, which is no tracker')
+    return tracker
+
+
+def load_weights(tracker: BaseTracker, content: dict[str, Any], name: str, source: str) -> None:
+    """Load a checkpoint's weights and calibration; every key must fit."""
+    meta = content.get('meta') or {}
+    made_by = meta.get('config_name')
+    if made_by is not None and made_by != name:
+        raise CheckpointError(f'{source} was made with the config {made_by!r}, not {name!r}')
+    weights = {k.removeprefix('module.'): v for k, v in content['state_dict'].items()}
+    own = tracker.state_dict()
+    # a file of another framework version may lack the counters of batch norms, which nothing reads
+    missing = [k for k in own if k not in weights and not k.endswith('num_batches_tracked')]
+    unknown = [k for k in weights if k not in own]
+    shapes = [k for k in weights if k in own and own[k].shape != weights[k].shape]
+    if missing or unknown or shapes:
+        raise CheckpointError(
+            f'{source} is of another architecture than {name}: '
+            f'{_some(missing)} missing, {_some(unknown)} unknown, {_some(shapes)} of another shape'
+        )
+    # half-precision files are read into float32, the precision of the model
+    tracker.load_state_dict({k: v.to(own[k].dtype) for k, v in weights.items()}, strict=False)
+    if 'calibration' in meta:
+        tracker.calibration = Calibration(**meta['calibration'])
+
+
+def check_device(device: str) -> torch.device:
+    """A device that is there."""
+    try:
+        target = torch.device(device)
+    except RuntimeError as error:
+        raise InputError(f"device must be like 'cpu' or 'cuda:0', got {device!r}") from error
+    if target.type == 'cuda' and not torch.cuda.is_available():
+        raise InputError(f'device {device!r} asked for, but torch sees no CUDA device here; use cpu')
+    return target
+
+
+def _shipped_weights(name: str) -> Path | None:
+    try:
+        return zoo.weights_path(zoo.find_model(name))
+    except ModelNotFoundError:  # a user's own config
+        return None
+
+
+def _some(keys: list[str]) -> str:
+    shown = ', '.join(keys[:3])
+    return f'{len(keys)} keys' + (f' ({shown}{", ..." if len(keys) > 3 else ""})' if keys else '')

@@ -1,0 +1,37 @@
+"""tools/data/browse.py: the sheet shows every role with its boxes."""
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.structures import InstanceData
+
+from mmgtrack.structures import ClipSample
+
+TOOL = runpy.run_path(str(Path(__file__).parents[2] / 'tools/data/browse.py'), run_name='browse')
+
+
+def sample(search_boxes: list[list[float]]) -> dict[str, Any]:
+    data = ClipSample()
+    data.instances = {
+        role: InstanceData(bboxes=torch.tensor(boxes).reshape(-1, 4), ids=torch.arange(len(boxes)))
+        for role, boxes in (('query', [[2.0, 3.0, 10.0, 12.0]]), ('search', search_boxes))
+    }
+    inputs = {role: torch.zeros(3, 20, 30, dtype=torch.uint8) for role in ('query', 'search')}
+    return {'inputs': inputs, 'data_samples': data}
+
+
+def test_box_is_drawn_where_it_is_and_a_negative_has_a_red_frame() -> None:
+    query = TOOL['draw_role'](sample([]), 'query')
+    drawn = np.argwhere(query.any(-1))
+    assert drawn.min(0).tolist() == [3, 2] and drawn.max(0).tolist() == [12, 10]
+    search = TOOL['draw_role'](sample([]), 'search')
+    assert tuple(search[0, 0]) == TOOL['RED'] and not search[10, 15].any()
+
+
+def test_sheet_holds_all_samples() -> None:
+    sheet = TOOL['contact_sheet']([sample([[5.0, 5.0, 9.0, 9.0]])] * 3, columns=2)
+    assert sheet.shape == (2 * (20 + 6), 2 * (60 + 6), 3)
+    assert sheet[26:, :30].any() and not sheet[26:, 66:].any()

@@ -1,0 +1,1 @@
+"""Recorded numbers of the official implementations, run case by case."""

@@ -1,0 +1,129 @@
+"""Small trackers for tests: each name here joins the contract test (tests/test_contract.py)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from mmengine.config import Config
+from torch import Tensor
+from torch.nn import functional
+
+import mmgtrack  # noqa: F401  (operator stand-in before mmdet)
+from mmgtrack.apis.models import build_network
+from mmgtrack.models.base import BaseTracker, WindowTracker
+from mmgtrack.models.data_preprocessor import ClipDataPreprocessor
+from mmgtrack.structures import State
+
+CONFIGS = Path(__file__).parents[1] / 'configs'
+
+
+def small_global_track(**options: Any) -> BaseTracker:
+    """The light GlobalTrack at a quarter of its width, on frames of at most 96x64 pixels."""
+    config = Config.fromfile(CONFIGS / 'globaltrack_mobilenetv2_lite.py')
+    config.merge_from_dict(
+        {
+            'model.data_preprocessor.resize': (96, 64),
+            'model.backbone.widen_factor': 0.25,
+            'model.neck.in_channels': [8, 8, 24, 40],
+            'model.neck.out_channels': 16,
+            'model.rpn_head.in_channels': 16,
+            'model.rpn_head.feat_channels': 16,
+            'model.roi_head.bbox_roi_extractor.out_channels': 16,
+            'model.roi_head.bbox_head.in_channels': 16,
+            'model.roi_head.bbox_head.fc_out_channels': 32,
+            'model.batch_frames': 4,
+            **options,
+        }
+    )
+    torch.manual_seed(0)
+    tracker = build_network(config)
+    tracker.init_weights()
+    spread_weights(tracker)
+    tracker.name = 'small_global_track'
+    return tracker.eval()
+
+
+def spread_weights(tracker: BaseTracker) -> None:
+    """Larger random weights, so that candidates differ and the best one leads clearly."""
+    for name, parameter in tracker.named_parameters():
+        if parameter.ndim > 1 and ('head' in name or 'neck' in name):
+            fan_in = parameter[0].numel()
+            torch.nn.init.normal_(parameter, std=1.5 / fan_in**0.5)
+
+
+@dataclass(frozen=True)
+class CorrelationState(State):
+    """boxes: (M, 4) frame pixels; templates: (M, 3, 8, 8) normalised pixels of the first box."""
+
+    boxes: Tensor
+    templates: Tensor
+
+
+class CorrelationTracker(WindowTracker):
+    """The plainest window tracker: where in twice the box does the picture look like the template?"""
+
+    state_type: ClassVar[type[State]] = CorrelationState
+    name = 'correlation'
+    window = 24  # a window of three boxes a side, eight cells a box
+
+    def __init__(self) -> None:
+        super().__init__(data_preprocessor=ClipDataPreprocessor(resize=(96, 64)))
+
+    def encode(self, frame: Any, boxes: Any) -> CorrelationState:
+        targets = self._target_boxes(boxes, frame.shape[:2])
+        templates = self._sample([frame] * len(targets), targets, 1.0, 8)
+        age = torch.zeros(len(targets), dtype=torch.long)
+        return CorrelationState(self.name, self.fingerprint, age, targets, _normalised(templates))
+
+    def crop(self, frames: Sequence[Any], state: State) -> Tensor:
+        return self._sample(frames, state.boxes, 3.0, self.window)
+
+    def predict_windows(self, windows: Tensor, state: State) -> tuple[Tensor, Tensor]:
+        count = len(windows)
+        maps = functional.conv2d(
+            _normalised(windows).flatten(0, 1)[None], state.templates, groups=count
+        )[0]
+        scores, best = maps.flatten(1).softmax(1).max(1)
+        size = state.boxes[:, 2:] - state.boxes[:, :2]
+        cells = torch.stack([best % maps.shape[-1], best // maps.shape[-1]], 1).to(size.dtype)
+        corner = state.boxes[:, :2] + (cells / 8 - 1) * size
+        return torch.cat([corner, corner + size], 1), scores
+
+    def update(self, windows: Tensor, state: State, boxes: Tensor, scores: Tensor) -> State:
+        return replace(state)
+
+    def loss(self, inputs: dict, data_samples: list) -> dict:
+        return {}
+
+    def predict(self, inputs: dict, data_samples: list) -> list:
+        return []
+
+    def _forward(self, inputs: dict, data_samples: list) -> None:
+        return None
+
+    def _sample(self, frames: Sequence[Any], boxes: Tensor, context: float, cells: int) -> Tensor:
+        """(M, 3, cells, cells) bilinear samples of boxes enlarged by ``context``, grey outside."""
+        patches = []
+        for frame, box in zip(frames, boxes, strict=True):
+            image = torch.as_tensor(frame).permute(2, 0, 1)[None].to(box.dtype) / 255 - 0.5
+            centre, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) * context / 2
+            steps = (torch.arange(cells, dtype=box.dtype) + 0.5) / cells * 2 - 1
+            size = box.new_tensor([image.shape[-1], image.shape[-2]])
+            x, y = ((centre[:, None] + half[:, None] * steps) / size[:, None]) * 2 - 1
+            grid = torch.stack(torch.meshgrid(x, y, indexing='xy'), -1)[None]
+            patches.append(functional.grid_sample(image, grid, align_corners=False)[0])
+        return torch.stack(patches)
+
+
+def _normalised(patches: Tensor) -> Tensor:
+    centred = patches - patches.mean((1, 2, 3), keepdim=True)
+    return centred / centred.flatten(1).norm(dim=1).clamp(min=1e-6)[:, None, None, None] * 8
+
+
+# a later tracker joins the contract test by one line here
+TRACKERS: dict[str, Callable[[], BaseTracker]] = {
+    'global_track': small_global_track,
+    'correlation_window': CorrelationTracker,
+}
