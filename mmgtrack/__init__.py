@@ -5,15 +5,24 @@ Importing the package is light: it puts the operator stand-in in place (before a
 """
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from mmgtrack import ops
 from mmgtrack.version import __version__
 
-ops.install()
-if find_spec('mmengine') is not None:  # without it only `mmgtrack doctor` is of use
-    import_module('mmgtrack.registry')
+
+def _is_importable(module: str) -> bool:
+    """Whether a foundation is there and works. If not, whatever needs it says so when it is used."""
+    try:
+        import_module(module)
+    except (ImportError, OSError):
+        return False
+    return True
+
+
+if _is_importable('torch'):  # without torch and mmengine only `mmgtrack doctor` is of use
+    import_module('mmgtrack.ops').install()
+    if _is_importable('mmengine'):
+        import_module('mmgtrack.registry')
 
 if TYPE_CHECKING:
     from mmgtrack.apis import Tracker

@@ -11,6 +11,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmgtrack.errors import CheckpointError
+from mmgtrack.files import replacing
 
 
 
@@ -65,3 +66,9 @@ def use_safe_loading() -> None:
         return load_checkpoint_file(os.path.expanduser(filename), map_location or 'cpu')
 
     CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
+
+
+def save_checkpoint_file(content: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write a checkpoint under a temporary name, then rename: never a half-written file."""
+    with replacing(path) as file:
+        torch.save(content, file)

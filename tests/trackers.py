@@ -18,29 +18,33 @@ from mmgtrack.structures import State
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 
+# the light GlobalTrack at a quarter of its width
+SMALL: dict[str, Any] = {
+    'model.data_preprocessor.resize': (96, 64),
+    'model.backbone.widen_factor': 0.25,
+    'model.neck.in_channels': [8, 8, 24, 40],
+    'model.neck.out_channels': 16,
+    'model.rpn_head.in_channels': 16,
+    'model.rpn_head.feat_channels': 16,
+    'model.roi_head.bbox_roi_extractor.out_channels': 16,
+    'model.roi_head.bbox_head.in_channels': 16,
+    'model.roi_head.bbox_head.fc_out_channels': 32,
+    'model.batch_frames': 4,
+}
 
-def small_global_track(**options: Any) -> BaseTracker:
-    """The light GlobalTrack at a quarter of its width, on frames of at most 96x64 pixels."""
+
+def small_global_track(spread: bool = True, **options: Any) -> BaseTracker:
+    """The light GlobalTrack at a quarter of its width, on frames of at most 96x64 pixels.
+
+    spread: random weights under which candidates differ; else the config's own initialisation.
+    """
     config = Config.fromfile(CONFIGS / 'globaltrack_mobilenetv2_lite.py')
-    config.merge_from_dict(
-        {
-            'model.data_preprocessor.resize': (96, 64),
-            'model.backbone.widen_factor': 0.25,
-            'model.neck.in_channels': [8, 8, 24, 40],
-            'model.neck.out_channels': 16,
-            'model.rpn_head.in_channels': 16,
-            'model.rpn_head.feat_channels': 16,
-            'model.roi_head.bbox_roi_extractor.out_channels': 16,
-            'model.roi_head.bbox_head.in_channels': 16,
-            'model.roi_head.bbox_head.fc_out_channels': 32,
-            'model.batch_frames': 4,
-            **options,
-        }
-    )
+    config.merge_from_dict({**SMALL, **options})
     torch.manual_seed(0)
     tracker = build_network(config)
     tracker.init_weights()
-    spread_weights(tracker)
+    if spread:
+        spread_weights(tracker)
     tracker.name = 'small_global_track'
     return tracker.eval()
 

@@ -53,7 +53,8 @@ def track_reader(
 def check_start_boxes(boxes: Any, start: Frame) -> Tensor:
     """Boxes as (M, 4) float32 xyxy on the CPU; InputError if they cannot be targets in the start frame."""
     try:
-        targets = torch.as_tensor(np.asarray(boxes, dtype=np.float32))
+        given = boxes.detach().cpu() if isinstance(boxes, Tensor) else boxes
+        targets = torch.as_tensor(np.array(given, dtype=np.float32))
     except (TypeError, ValueError) as error:
         raise InputError(f'boxes must be (M, 4) numbers xyxy, got {boxes!r}') from error
     height, width = start.image.shape[:2]

@@ -2,41 +2,44 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 
 class InterruptGuard:
-    """Let Ctrl-C raise KeyboardInterrupt anywhere except while results are written.
+    """Turn the first Ctrl-C into a request to stop, and the second into KeyboardInterrupt.
 
-    As a context manager it takes over SIGINT; inside `held` an interrupt waits until the block is done, so
-    that every target's file ends with the same frame and finishing a video is not cut short. Outside the
-    main thread, or where SIGINT is ignored, it changes nothing.
+    An exception raised by a signal can fall anywhere: between two files that belong together, or into a
+    callback that swallows it. So, while this context manager is active, the first interrupt only sets
+    ``requested`` and calls ``stop``; the loop then ends by itself. A second one, for those in a hurry, raises
+    KeyboardInterrupt, outside `held` at once. Outside the main thread, or where SIGINT is not handled the
+    usual way, it changes nothing.
+
+    stop: called in the signal handler, so it must not wait for anything.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self.requested = False
+        self._stop = stop
         self._holding = False
         self._pending = False
         self._previous: Any = None
-        self._installed = False
 
     def __enter__(self) -> 'InterruptGuard':
         in_main = threading.current_thread() is threading.main_thread()
         if in_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             self._previous = signal.signal(signal.SIGINT, self._handle)
-            self._installed = True
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._installed:
+        if self._previous is not None:
             signal.signal(signal.SIGINT, self._previous)
-            self._installed = False
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Delay an interrupt to the end of the block."""
+        """Delay KeyboardInterrupt to the end of the block: results are being written."""
         self._holding = True
         try:
             yield
@@ -46,17 +49,11 @@ class InterruptGuard:
             self._pending = False
             raise KeyboardInterrupt
 
-    @contextmanager
-    def dropped(self) -> Iterator[None]:
-        """Ignore interrupts during the block: an interrupted command is finishing its files."""
-        self._holding = True
-        try:
-            yield
-        finally:
-            self._holding = self._pending = False
-
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._holding:
+        if not self.requested:
+            self.requested = True
+            self._stop()
+        elif self._holding:
             self._pending = True
         else:
             raise KeyboardInterrupt

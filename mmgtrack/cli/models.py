@@ -28,9 +28,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_table(models: list[dict[str, Any]]) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table('name', 'parameters', 'weights', 'description')
+    # a name that is cut in two cannot be copied
+    table = Table(Column('name', no_wrap=True), 'parameters', 'weights', 'description')
     for model in models:
         name, params, size, description = (model.get(column) for column in _COLUMNS)
         table.add_row(str(name), _millions(params), _weights(model.get('weights'), size), description or '')

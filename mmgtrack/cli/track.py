@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -74,8 +75,8 @@ def run(args: argparse.Namespace) -> int:
     if args.video:
         require_av()
     source = open_source(args.source)
-    with InterruptGuard() as guard, FrameReader(source, args.start_frame, args.live) as reader:
-        return _track(args, boxes, folder, reader, guard)
+    with FrameReader(source, args.start_frame, args.live) as reader:
+        return _track(args, boxes, folder, reader)
 
 
 def _track(
@@ -83,7 +84,6 @@ def _track(
     boxes: list[tuple[float, float, float, float]],
     folder: Path,
     reader: 'FrameReader',
-    guard: InterruptGuard,
 ) -> int:
     from mmgtrack.apis.streaming import check_start_boxes, track_reader
     from mmgtrack.cli.output_files import ResultFiles
@@ -96,15 +96,16 @@ def _track(
     results = track_reader(_build_tracker(args), reader, start, boxes)
     first = next(results)  # the targets are encoded: from here on, something will be written
 
-    files = ResultFiles(folder, len(boxes), video=args.video, fps=source.fps)
     total = None if source.num_frames is None else source.num_frames - args.start_frame
     progress = TrackProgress(total, is_estimate=source.is_estimate, quiet=args.quiet)
     summary = _Summary()
-    try:
-        _write(chain([first], results), files, window, progress, guard, summary)
-    finally:
-        if not args.quiet:
-            summary.show(files, progress)
+    with InterruptGuard(reader.stop) as guard:
+        files = ResultFiles(folder, len(boxes), video=args.video, fps=source.fps)
+        try:
+            _write(chain([first], results), files, window, progress, guard, summary)
+        finally:
+            if not args.quiet:
+                summary.show(files, progress)
     return _EXIT_INTERRUPTED if summary.interrupted else 0
 
 
@@ -149,7 +150,8 @@ def _write(
     except KeyboardInterrupt:
         summary.interrupted = True
     finally:
-        with guard.dropped():
+        summary.interrupted |= guard.requested
+        with suppress(KeyboardInterrupt), guard.held():
             files.close()
             if window is not None:
                 window.close()

@@ -50,12 +50,18 @@ class SuccessMetric(BaseMetric):
     def process(self, data_batch: Sequence[Any], data_samples: Sequence[dict[str, Any]]) -> None:
         for sequence, result in zip(data_batch, data_samples, strict=True):
             truth = np.where(sequence.present[..., None], sequence.boxes, np.nan)[1:]
-            for target in range(truth.shape[1]):
-                suffix = f'#{target + 1}' if truth.shape[1] > 1 else ''
-                auc = success_auc(result['boxes'][:, target], truth[:, target])
-                self.results.append((f'{sequence.name}{suffix}', auc))
+            several = truth.shape[1] > 1
+            # one entry a sequence: mmengine cuts the ranks' joint list to the number of sequences
+            self.results.append(
+                {
+                    f'{sequence.name}#{target + 1}' if several else sequence.name: success_auc(
+                        result['boxes'][:, target], truth[:, target]
+                    )
+                    for target in range(truth.shape[1])
+                }
+            )
 
-    def compute_metrics(self, results: list[tuple[str, float]]) -> dict[str, float]:
-        values = dict(sorted(results))
+    def compute_metrics(self, results: list[dict[str, float]]) -> dict[str, float]:
+        values = dict(sorted(item for result in results for item in result.items()))
         counted = [v for v in values.values() if not np.isnan(v)]
         return {'auc': float(np.mean(counted)) if counted else float('nan'), **values}

@@ -3,13 +3,14 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import Self
 
 from mmgtrack.errors import StateError
+from mmgtrack.files import replacing
 
 FORMAT = 1
 _STATIC = ('model', 'fingerprint')  # same for all targets; every other field has one entry a target
@@ -63,17 +64,10 @@ class State:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a file that ``State.load`` reads; a half-written file never takes the name."""
-        path = Path(path)
         content: dict[str, Any] = {'format': FORMAT, 'kind': type(self).__name__}
         content |= {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
-        partial = path.with_name(path.name + '.part')
-        try:
-            torch.save(content, partial)
-            os.replace(partial, path)
-        except OSError as error:
-            raise StateError(f'cannot write the state to {path}: {error.strerror}') from error
-        finally:
-            partial.unlink(missing_ok=True)
+        with replacing(path) as file:
+            torch.save(content, file)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> 'State':

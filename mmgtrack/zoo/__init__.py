@@ -80,8 +80,11 @@ def weights_path(info: ModelInfo) -> Path | None:
 
 def file_sha256(path: Path) -> str:
     """Hexadecimal sha256 of a file."""
+    digest = hashlib.sha256()
     with path.open('rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _suggest(name: str, known: Iterable[str]) -> str:

