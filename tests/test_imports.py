@@ -13,7 +13,7 @@ PACKAGE = ROOT / 'mmgtrack'
 
 # a part imports from its own layer and those above it in this list
 LAYERS = [
-    {'structures', 'errors', 'geometry', 'registry', 'ops', 'version', 'checkpoint'},
+    {'structures', 'errors', 'files', 'geometry', 'registry', 'ops', 'version', 'checkpoint'},
     {'datasets', 'association'},
     {'models'},
     {'engine', 'evaluation', 'convert', 'export', 'visualization', 'compat'},

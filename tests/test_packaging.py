@@ -77,7 +77,13 @@ def test_building_leaves_nothing_behind(checkout: Path, tmp_path: Path) -> None:
 
 def test_source_archive_can_build_and_test(archive: Path) -> None:
     there = set(tree(archive))
-    wanted = ['Makefile', '.ci/run', 'requirements/constraints.txt', 'docs/README.md', 'tests/test_packaging.py']
+    wanted = [
+        'Makefile',
+        '.ci/run',
+        'requirements/constraints.txt',
+        'docs/README.md',
+        'tests/test_packaging.py',
+    ]
     assert set(wanted) <= there
     assert not [name for name in there if '__pycache__' in name or '/.' in name]
 

@@ -111,7 +111,8 @@ def test_two_versions_of_opencv(headless: str, is_wrong: bool, tmp_path: Path) -
     remedy = pip(
         f'install --force-reinstall --no-deps opencv-python=={headless} opencv-python-headless=={headless}'
     )
-    text = f'opencv-python 4.12.0.88, opencv-python-headless {headless}: different versions of OpenCV in one folder'
+    both = f'opencv-python 4.12.0.88, opencv-python-headless {headless}'
+    text = f'{both}: different versions of OpenCV in one folder'
     assert (('error', text, remedy) in problems(run_doctor(tmp_path))) == is_wrong
 
 

@@ -1,0 +1,40 @@
+"""What a GPU must not change; runs wherever there is one (``pytest -m gpu``)."""
+
+import pytest
+import torch
+
+from mmgtrack.datasets.synthetic import synthetic_clip
+from tests.trackers import small_global_track
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device'),
+]
+
+
+@pytest.mark.parametrize('num_targets', [1, 3])
+def test_cuda_equals_cpu(num_targets: int) -> None:
+    clip = synthetic_clip(num_frames=6, size=(48, 64), num_targets=num_targets, seed=1)
+    frames, boxes = list(clip.frames), clip.boxes[0]
+    host, device = small_global_track().double(), small_global_track().double().cuda()
+    expected, _ = host.track(frames[1:], host.encode(frames[0], boxes))
+    found, state = device.track(frames[1:], device.encode(frames[0], boxes))
+    assert found.boxes.device.type == 'cuda' and state.boxes.device.type == 'cuda'
+    torch.testing.assert_close(found.boxes.cpu(), expected.boxes, rtol=0, atol=1e-6)
+    torch.testing.assert_close(found.scores.cpu(), expected.scores, rtol=0, atol=1e-6)
+
+
+def test_frames_on_the_device_stay_there() -> None:
+    clip = synthetic_clip(num_frames=3, size=(64, 96), seed=2)
+    tracker = small_global_track().cuda()
+    frames = [torch.from_numpy(frame).cuda() for frame in clip.frames]
+    tracks, _ = tracker.track(frames[1:], tracker.encode(frames[0], clip.boxes[0]))
+    assert tracks.boxes.device.type == 'cuda'
+
+
+def test_a_state_goes_to_the_device() -> None:
+    clip = synthetic_clip(num_frames=3, size=(64, 96), seed=2)
+    tracker = small_global_track()
+    state = tracker.encode(clip.frames[0], clip.boxes[0]).to('cuda')
+    tracks, _ = tracker.cuda().track(list(clip.frames[1:]), state)
+    assert tracks.boxes.isfinite().all()
