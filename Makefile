@@ -11,7 +11,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(VENV)/constraints.txt
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint style types imports clean
 
 help:
 	@echo 'make demo   install into $(VENV) and track a cyclist in a short video'
@@ -28,9 +28,15 @@ demo: $(VENV)/runtime.installed
 test: $(VENV)/development.installed
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-lint: $(VENV)/development.installed
+lint: style types imports
+
+style: $(VENV)/development.installed
 	$(BIN)/ruff check .
+
+types: $(VENV)/development.installed
 	$(BIN)/mypy
+
+imports: $(VENV)/development.installed
 	$(BIN)/python -m pytest -q tests/test_imports.py
 
 clean:

@@ -8,8 +8,8 @@ _base_ = [
 ]
 
 channels = 64
-# ImageNet weights from tools/convert_mobilenet_v2.py
-pretrained = 'data/weights/mobilenetv2_imagenet.pth'
+# ImageNet weights, torchvision's or mmdet's names
+pretrained = '{{_base_.data_root}}/weights/mobilenetv2_1.0_imagenet_features_fp16.npz'
 xavier = dict(type='Xavier', layer='Conv2d', distribution='uniform')
 
 model = dict(

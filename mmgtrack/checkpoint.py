@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from mmgtrack.errors import CheckpointError
 from mmgtrack.files import replacing
 
+_multiarray: Any = import_module('numpy._core.multiarray')  # no public name, but in every pickled array
 
 
 def _statistics_method(owner: Any, name: str) -> Any:
@@ -27,8 +29,8 @@ _HARMLESS: Sequence[Any] = (
     HistoryBuffer,
     np.ndarray,
     np.dtype,
-    np._core.multiarray._reconstruct,
-    np._core.multiarray.scalar,
+    _multiarray._reconstruct,
+    _multiarray.scalar,
     *(type(np.dtype(code)) for code in '?bBhHiIlLqQefdS'),
     (_statistics_method, 'builtins.getattr'),
 )
@@ -37,15 +39,19 @@ _HARMLESS: Sequence[Any] = (
 def load_checkpoint_file(path: str | os.PathLike[str], map_location: Any = 'cpu') -> dict[str, Any]:
     """The content of a checkpoint file: a dict with at least ``state_dict``.
 
-    Only tensors, numbers, text and mmengine's log history are unpickled. A bare state dict is wrapped.
+    Only tensors, numbers, text and mmengine's log history are unpickled. A bare state dict is wrapped,
+    and so are the arrays of a ``.npz`` file (floating ones as float32).
     Raises CheckpointError for a missing, damaged, unsafe or foreign file.
     """
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f'no checkpoint file {path}')
     try:
-        with torch.serialization.safe_globals(list(_HARMLESS)):
-            content = torch.load(path, map_location=map_location, weights_only=True)
+        if path.suffix == '.npz':
+            content = _read_arrays(path)
+        else:
+            with torch.serialization.safe_globals(list(_HARMLESS)):
+                content = torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged or unsafe file
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f'cannot read the checkpoint {path} safely: {reason}') from error
@@ -54,6 +60,12 @@ def load_checkpoint_file(path: str | os.PathLike[str], map_location: Any = 'cpu'
     if isinstance(content, dict) and content and all(torch.is_tensor(v) for v in content.values()):
         return {'state_dict': content, 'meta': {}}
     raise CheckpointError(f'{path} holds no state_dict; expected a checkpoint of mmengine or mmgtrack')
+
+
+def _read_arrays(path: Path) -> dict[str, torch.Tensor]:
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: torch.from_numpy(file[name]) for name in file}
+    return {name: a.float() if a.is_floating_point() else a for name, a in arrays.items()}
 
 
 def use_safe_loading() -> None:

@@ -104,6 +104,7 @@ DEPENDENCIES = (
     Dependency('av', 'av>=12', 'av'),
     Dependency('rich', 'rich>=13', 'rich'),
     Dependency('packaging', 'packaging>=22', 'packaging'),
+    Dependency('typing_extensions', 'typing-extensions>=4.10', 'typing_extensions'),
     Dependency('mmengine', 'onedl-mmengine>=0.10.12', 'mmengine', ('mmengine', 'mmengine-lite')),
     Dependency('mmcv', 'onedl-mmcv>=2.3.6', 'mmcv.ops', ('mmcv', 'mmcv-lite', 'mmcv-full')),
     Dependency('mmdet', 'onedl-mmdetection>=3.5.1', 'mmdet.models', ('mmdet',)),

@@ -65,9 +65,7 @@ def test_a_function_of_frames_and_state(tracker: BaseTracker, clip: tuple) -> No
 
 
 @pytest.mark.parametrize('chunk', [1, 2, 3, 5])
-def test_chunks_of_any_size_give_the_same_track(
-    tracker: BaseTracker, clip: tuple, chunk: int
-) -> None:
+def test_chunks_of_any_size_give_the_same_track(tracker: BaseTracker, clip: tuple, chunk: int) -> None:
     frames, boxes = clip
     whole, end = tracker.track(frames[1:], tracker.encode(frames[0], boxes))
     state, parts = tracker.encode(frames[0], boxes), []

@@ -59,9 +59,8 @@ def spread_weights(tracker: BaseTracker) -> None:
 
 @dataclass(frozen=True)
 class CorrelationState(State):
-    """boxes: (M, 4) frame pixels; templates: (M, 3, 8, 8) normalised pixels of the first box."""
+    """templates: (M, 3, 8, 8) normalised pixels of the first box."""
 
-    boxes: Tensor
     templates: Tensor
 
 
@@ -86,9 +85,7 @@ class CorrelationTracker(WindowTracker):
 
     def predict_windows(self, windows: Tensor, state: State) -> tuple[Tensor, Tensor]:
         count = len(windows)
-        maps = functional.conv2d(
-            _normalised(windows).flatten(0, 1)[None], state.templates, groups=count
-        )[0]
+        maps = functional.conv2d(_normalised(windows).flatten(0, 1)[None], state.templates, groups=count)[0]
         scores, best = maps.flatten(1).softmax(1).max(1)
         size = state.boxes[:, 2:] - state.boxes[:, :2]
         cells = torch.stack([best % maps.shape[-1], best // maps.shape[-1]], 1).to(size.dtype)

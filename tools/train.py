@@ -12,9 +12,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='folder for checkpoints and logs')
-    parser.add_argument(
-        '--resume', nargs='?', const=True, default=False, help='last checkpoint, or this one'
-    )
+    parser.add_argument('--resume', nargs='?', const=True, default=False, help='last checkpoint, or this one')
     parser.add_argument('--load-from', help='weights to start from')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='key=value overrides')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')

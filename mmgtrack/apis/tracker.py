@@ -8,8 +8,8 @@ import numpy as np
 from torch import Tensor
 
 from mmgtrack import zoo
-from mmgtrack.apis.sources import LivePolicy, to_bgr8
 from mmgtrack.apis.models import build_tracker
+from mmgtrack.apis.sources import LivePolicy, to_bgr8
 from mmgtrack.apis.streaming import stream_tracks
 from mmgtrack.models.base import BaseTracker
 from mmgtrack.structures import Candidates, State, Tracks
@@ -59,9 +59,7 @@ class Tracker:
         """Tracks (N, M) in N frames, and the state after them; the given state is not changed."""
         return self.model.track([_image(f) for f in frames], state)
 
-    def track_many(
-        self, clips: Sequence[tuple[Sequence[Image], State]]
-    ) -> list[tuple[Tracks, State]]:
+    def track_many(self, clips: Sequence[tuple[Sequence[Image], State]]) -> list[tuple[Tracks, State]]:
         """Several videos at once: (frames, state) each, (tracks, state) back in the same order."""
         return self.model.track_many([([_image(f) for f in frames], s) for frames, s in clips])
 

@@ -38,7 +38,7 @@ def _text(diagnosis: 'Diagnosis') -> str:
     counts = [f'{count} {_ENGINES[engine]}' for engine, count in diagnosis.operators.items()]
     sections = {
         'mmgtrack': [f'{diagnosis.version}, Python {diagnosis.python}, {diagnosis.platform}'],
-        'packages': [f'{name:12}{version}' for name, version in diagnosis.packages.items()],
+        'packages': [f'{name:18}{version}' for name, version in diagnosis.packages.items()],
         'operators': [diagnosis.operators_reason, *counts],
         'devices': diagnosis.devices or ['none: torch cannot be imported'],
         'weights': [f'{name}: {state}' for name, state in diagnosis.weights.items()],

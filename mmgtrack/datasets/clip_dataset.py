@@ -59,9 +59,7 @@ class ClipDataset:
         if set(pipelines) != set(roles) or len(set(roles)) != len(roles):
             raise InputError(f'expected one pipeline per role {list(roles)}, got {list(pipelines)}')
         if num_samples < 1 or not sources:
-            raise InputError(
-                f'need num_samples >= 1 and a source, got {num_samples}, {len(sources)}'
-            )
+            raise InputError(f'need num_samples >= 1 and a source, got {num_samples}, {len(sources)}')
         self.readers: list[Reader] = [_build_reader(source) for source in sources]
         self.weights = _normalised([float(source.get('weight', 1.0)) for source in sources])
         self.num_samples = num_samples
@@ -89,9 +87,7 @@ class ClipDataset:
                 continue
             results = [
                 self._run(role, frame, (self.seed, index, attempt, position))
-                for position, (role, frame) in enumerate(
-                    zip(self.roles, draw.frames, strict=True), start=1
-                )
+                for position, (role, frame) in enumerate(zip(self.roles, draw.frames, strict=True), start=1)
             ]
             sample = self._pack(index, draw, results)
             if sample is not None:
@@ -117,17 +113,12 @@ class ClipDataset:
         doubtful = np.concatenate([result.doubtful for result in results])
         targets = np.setdiff1d(results[0].ids, doubtful)
         instances = {
-            role: result.instances(targets)
-            for role, result in zip(self.roles, results, strict=True)
+            role: result.instances(targets) for role, result in zip(self.roles, results, strict=True)
         }
-        if len(targets) == 0 or (
-            len(instances[self.roles[-1]]) == 0 and not self._may_be_empty(draw)
-        ):
+        if len(targets) == 0 or (len(instances[self.roles[-1]]) == 0 and not self._may_be_empty(draw)):
             return None
         return {
-            'inputs': {
-                role: result.image for role, result in zip(self.roles, results, strict=True)
-            },
+            'inputs': {role: result.image for role, result in zip(self.roles, results, strict=True)},
             'data_samples': self._sample(index, draw, results, instances),
         }
 
@@ -150,9 +141,7 @@ class ClipDataset:
                     role: tuple(result.image.shape[-2:])
                     for role, result in zip(self.roles, results, strict=True)
                 },
-                'source': {
-                    role: frame.path for role, frame in zip(self.roles, draw.frames, strict=True)
-                },
+                'source': {role: frame.path for role, frame in zip(self.roles, draw.frames, strict=True)},
                 'sample_index': index,
                 'negative': draw.negative,
             }
@@ -161,9 +150,7 @@ class ClipDataset:
 
 
 def _build_reader(source: Mapping[str, Any]) -> Reader:
-    reader: Reader = DATASETS.build(
-        {key: value for key, value in source.items() if key != 'weight'}
-    )
+    reader: Reader = DATASETS.build({key: value for key, value in source.items() if key != 'weight'})
     if len(reader) == 0:
         raise DataError(f'the source {source} holds no sequence')
     return reader

@@ -68,18 +68,14 @@ class ClipSampler:
         if not 0 <= negative_prob <= 1:
             raise InputError(f'negative_prob must be in [0, 1], got {negative_prob}')
         if max_gap < 1 or max_instances < 1:
-            raise InputError(
-                f'max_gap and max_instances must be >= 1, got {max_gap} and {max_instances}'
-            )
+            raise InputError(f'max_gap and max_instances must be >= 1, got {max_gap} and {max_instances}')
         self.max_gap = max_gap
         self.order = order
         self.visibility = visibility
         self.negative_prob = negative_prob
         self.max_instances = max_instances
 
-    def draw(
-        self, pick: Callable[[], Sequence], num_roles: int, rng: np.random.Generator
-    ) -> ClipDraw | None:
+    def draw(self, pick: Callable[[], Sequence], num_roles: int, rng: np.random.Generator) -> ClipDraw | None:
         """Draw a clip sample; None where the clip picked cannot serve (the caller tries again).
 
         pick: gives a random clip of the mixture; rng: the generator that ``pick`` draws from too.
@@ -124,9 +120,7 @@ class ClipSampler:
         # the first role must show the target; with visibility='query' the earliest frame may not
         return frames if clip.present[frames[0], target] else None
 
-    def _other_frame(
-        self, other: Sequence, clip: Sequence, rng: np.random.Generator
-    ) -> RoleFrame | None:
+    def _other_frame(self, other: Sequence, clip: Sequence, rng: np.random.Generator) -> RoleFrame | None:
         if other.frame_paths[0] == clip.frame_paths[0]:
             return None
         frame = int(rng.integers(len(other)))
@@ -145,9 +139,7 @@ def _role_frame(clip: Sequence, frame: int, targets: np.ndarray) -> RoleFrame:
     return RoleFrame(clip.frame_paths[frame], clip.boxes[frame, shown], shown)
 
 
-def _other_path(
-    pick: Callable[[], Sequence], shown: list[str], rng: np.random.Generator
-) -> str | None:
+def _other_path(pick: Callable[[], Sequence], shown: list[str], rng: np.random.Generator) -> str | None:
     """A frame of a clip that shares no frame with ``shown``; None where a few picks find none."""
     for _ in range(5):
         other = pick()

@@ -50,9 +50,7 @@ class CocoImages:
         self.names = [names[image] for image in boxes]
         self._boxes_of = list(boxes.values())
         if not self.names:
-            raise DataError(
-                f'{self.file} has no usable box (min_side={min_side}, max_share={max_share})'
-            )
+            raise DataError(f'{self.file} has no usable box (min_side={min_side}, max_share={max_share})')
 
     def __len__(self) -> int:
         return len(self.names)
@@ -95,9 +93,7 @@ def _load(file: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise DataError(f'cannot read the annotation file {file}: {error}') from error
     if not isinstance(content, dict):
-        raise DataError(
-            f'{file} is not in COCO format: expected an object with images and annotations'
-        )
+        raise DataError(f'{file} is not in COCO format: expected an object with images and annotations')
     return content
 
 

@@ -29,9 +29,7 @@ class RoleResult:
 
     def instances(self, targets: np.ndarray) -> InstanceData:
         """The targets (ids, sorted) that are to be seen in this role, in the order of ``targets``."""
-        order = [
-            int(np.flatnonzero(self.ids == target)[0]) for target in targets if target in self.ids
-        ]
+        order = [int(np.flatnonzero(self.ids == target)[0]) for target in targets if target in self.ids]
         ids = torch.from_numpy(self.ids[order].astype(np.int64))
         return InstanceData(bboxes=self.boxes[order], ids=ids, labels=torch.zeros_like(ids))
 

@@ -98,28 +98,20 @@ class SequenceFolder:
 
 def _natural(name: str) -> list[tuple[int, str]]:
     """Sort key by which 2.jpg comes before 10.jpg."""
-    return [
-        (int(part), '') if part.isdigit() else (-1, part) for part in re.split(r'([0-9]+)', name)
-    ]
+    return [(int(part), '') if part.isdigit() else (-1, part) for part in re.split(r'([0-9]+)', name)]
 
 
 def _folder_names(root: Path) -> list[str]:
     if not root.is_dir():
         raise DataError(f'{root} is no folder: expected one folder per sequence in it')
-    return sorted(
-        entry.name for entry in root.iterdir() if not entry.name.startswith('.') and entry.is_dir()
-    )
+    return sorted(entry.name for entry in root.iterdir() if not entry.name.startswith('.') and entry.is_dir())
 
 
-def _choose(
-    names: list[str], include: Names[str] | None, exclude: Names[str], root: Path
-) -> list[str]:
+def _choose(names: list[str], include: Names[str] | None, exclude: Names[str], root: Path) -> list[str]:
     unknown = sorted({*(include or ()), *exclude} - set(names))
     if unknown:
         raise DataError(f'{root} has no sequence named {", ".join(unknown)}')
-    chosen = [
-        name for name in names if (include is None or name in include) and name not in exclude
-    ]
+    chosen = [name for name in names if (include is None or name in include) and name not in exclude]
     if not chosen:
         raise DataError(f'{root} holds no sequence folder to read')
     return chosen
@@ -127,9 +119,7 @@ def _choose(
 
 def _listed_frames(listing: Path, frame_root: Path) -> tuple[str, ...]:
     paths = []
-    for number, line in enumerate(
-        listing.read_text(encoding='utf-8').rstrip().splitlines(), start=1
-    ):
+    for number, line in enumerate(listing.read_text(encoding='utf-8').rstrip().splitlines(), start=1):
         path = frame_root / line.strip()
         if not path.is_file():
             raise DataError(f'{listing}, line {number}: the frame {path} does not exist')

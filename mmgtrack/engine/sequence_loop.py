@@ -43,8 +43,9 @@ class _SequenceLoop(BaseLoop):
             # sequences are ragged: nothing to collate
             dataloader = dict(dataloader, collate_fn=dict(type='pseudo_collate'))
         super().__init__(runner, dataloader)
-        built = isinstance(evaluator, Evaluator)
-        self.evaluator = evaluator if built else runner.build_evaluator(evaluator)
+        self.evaluator: Evaluator = (
+            evaluator if isinstance(evaluator, Evaluator) else runner.build_evaluator(evaluator)
+        )
 
     def sequences(self) -> Iterator[Any]:
         """This rank's sequences, in the sampler's order."""

@@ -46,7 +46,5 @@ def check_boxes(boxes: Tensor, size: tuple[int, int]) -> Tensor:
         raise InputError(f'boxes must have x2 > x1 and y2 > y1, got {boxes.tolist()}')
     visible = clip_boxes(boxes, size)
     if not bool((visible[:, 2:] > visible[:, :2]).all()):
-        raise InputError(
-            f'boxes must overlap the frame of {size[1]}x{size[0]} pixels, got {boxes.tolist()}'
-        )
+        raise InputError(f'boxes must overlap the frame of {size[1]}x{size[0]} pixels, got {boxes.tolist()}')
     return boxes

@@ -54,7 +54,7 @@ class BaseTracker(BaseModel, metaclass=ABCMeta):
         """Tracks (N, M) of the state's M targets in N frames that follow it, and the state after them."""
         return self.track_many([(frames, state)])[0]
 
-    def forward(self, inputs: dict, data_samples: list | None = None, mode: str = 'tensor') -> Any:
+    def forward(self, inputs: dict, data_samples: list, mode: str = 'tensor') -> Any:
         """mmengine's entry: 'loss' gives a dict, 'predict' a list of Tracks, 'tensor' raw outputs."""
         if mode == 'loss':
             return self.loss(inputs, data_samples)
@@ -97,10 +97,7 @@ class BaseTracker(BaseModel, metaclass=ABCMeta):
 
 
 class GlobalSearchTracker(BaseTracker):
-    """Search every frame as a whole. Subclasses say how to extract, encode and detect.
-
-    The state must have a field ``boxes`` (M, 4), the last hypothesis in frame pixels.
-    """
+    """Search every frame as a whole. Subclasses say how to extract, encode and detect."""
 
     @abstractmethod
     def extract(self, images: Tensor) -> Any:
@@ -143,11 +140,7 @@ class GlobalSearchTracker(BaseTracker):
                 found = self._search(features, states[clip], rows, run[first][1])
                 part, states[clip] = self.associate(found, states[clip])
                 tracks[clip].append(part)
-        empty = [self._no_frames(state) for state in states]
-        return [
-            (Tracks.cat(parts) if parts else none, state)
-            for parts, none, state in zip(tracks, empty, states, strict=True)
-        ]
+        return [(_joined(parts, state), state) for parts, state in zip(tracks, states, strict=True)]
 
     @torch.no_grad()
     def candidates(self, frames: Sequence[Frame], state: State) -> Candidates:
@@ -169,7 +162,7 @@ class GlobalSearchTracker(BaseTracker):
         best, scores, valid = candidates.boxes[:, :, 0], candidates.scores[:, :, 0], candidates.valid[:, :, 0]
         valid = valid & best.isfinite().all(-1) & scores.isfinite()
         # row of the latest valid hypothesis up to each frame; row 0 is the one in the state
-        history = torch.cat([state.boxes[None], best])  # type: ignore[attr-defined]
+        history = torch.cat([state.boxes[None], best])
         rows = torch.arange(1, len(best) + 1, device=best.device)[:, None] * valid
         boxes = history.gather(0, rows.cummax(0).values[..., None].expand(-1, -1, 4))
         tracks = self.judge(boxes, scores.where(valid, scores.new_zeros(())))
@@ -199,18 +192,12 @@ class GlobalSearchTracker(BaseTracker):
         found = self.detect(tuple(level[rows] for level in features), state, view.shape)
         return replace(found, boxes=found.boxes / view.factors(found.boxes))
 
-    @staticmethod
-    def _no_frames(state: State) -> Tracks:
-        boxes = state.boxes  # type: ignore[attr-defined]
-        nothing = boxes.new_zeros((0, len(state)))
-        return Tracks(boxes.new_zeros((0, len(state), 4)), nothing, nothing.bool())
-
 
 class WindowTracker(BaseTracker):
     """Search a window around each target, frame by frame: crop, predict, update.
 
-    All targets of all videos go through ``predict`` as one batch. The state must have a field ``boxes``
-    (M, 4), the last hypothesis in frame pixels. A non-finite box repeats the last one with score 0.
+    All targets of all videos go through ``predict_windows`` as one batch. A non-finite box repeats the last
+    one with score 0.
     """
 
     @abstractmethod
@@ -241,18 +228,22 @@ class WindowTracker(BaseTracker):
             for clip, part, state in zip(running, parts, joint.split(counts), strict=True):
                 tracks[clip].append(self.judge(*part))
                 states[clip] = state
-        empty = [GlobalSearchTracker._no_frames(state) for state in states]
-        return [
-            (Tracks.cat(parts) if parts else none, state)
-            for parts, none, state in zip(tracks, empty, states, strict=True)
-        ]
+        return [(_joined(parts, state), state) for parts, state in zip(tracks, states, strict=True)]
 
     def _step(self, images: Sequence[Frame], state: State) -> tuple[tuple[Tensor, Tensor], State]:
         """One frame of every target: boxes (M, 4), scores (M,), and the state after it."""
         windows = self.crop(images, state)
         boxes, scores = self.predict_windows(windows, state)
         good = boxes.isfinite().all(-1) & scores.isfinite()
-        boxes = boxes.where(good[:, None], state.boxes)  # type: ignore[attr-defined]
+        boxes = boxes.where(good[:, None], state.boxes)
         scores = scores.where(good, scores.new_zeros(()))
         after = self.update(windows, state, boxes, scores)
         return (boxes, scores), replace(after, boxes=boxes, age=state.age + 1)
+
+
+def _joined(parts: list[Tracks], state: State) -> Tracks:
+    """The parts of one video's tracks in a row; (0, M) without any."""
+    if parts:
+        return Tracks.cat(parts)
+    nothing = state.boxes.new_zeros((0, len(state)))
+    return Tracks(state.boxes[None][:0], nothing, nothing.bool())

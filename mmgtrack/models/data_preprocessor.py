@@ -98,9 +98,7 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
 
     def batch(self, images: Sequence[Tensor]) -> Tensor:
         """Normalise and pad images (3, h, w) to the largest of them: (N, 3, H, W) of the model's dtype."""
-        height, width = self.padded(
-            (max(i.shape[-2] for i in images), max(i.shape[-1] for i in images))
-        )
+        height, width = self.padded((max(i.shape[-2] for i in images), max(i.shape[-1] for i in images)))
         padded = torch.stack(
             [
                 functional.pad(

@@ -14,6 +14,16 @@ from .roi_align import roi_align
 from .soft_nms import soft_nms
 
 __all__ = [
-    'OperatorReport', 'Service', 'batched_greedy_nms', 'bbox_overlaps', 'deform_conv2d', 'install',
-    'ms_deform_attn', 'nms', 'nms_match', 'report', 'roi_align', 'soft_nms',
+    'OperatorReport',
+    'Service',
+    'batched_greedy_nms',
+    'bbox_overlaps',
+    'deform_conv2d',
+    'install',
+    'ms_deform_attn',
+    'nms',
+    'nms_match',
+    'report',
+    'roi_align',
+    'soft_nms',
 ]

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 
-def zero_padded_taps(y: Tensor, x: Tensor, height: Tensor | int,
-                     width: Tensor | int) -> tuple[Tensor, Tensor]:
+def zero_padded_taps(
+    y: Tensor, x: Tensor, height: Tensor | int, width: Tensor | int
+) -> tuple[Tensor, Tensor]:
     """Cells and weights of bilinear samples; a missing neighbour counts as zero.
 
     The rule of deformable convolution and deformable attention in mmcv: a position <= -1 or >= the
@@ -30,11 +31,11 @@ def zero_padded_taps(y: Tensor, x: Tensor, height: Tensor | int,
     below, right = y - top, x - left
     corner_y = torch.stack([top, top, top + 1, top + 1], dim=-1).long()
     corner_x = torch.stack([left, left + 1, left, left + 1], dim=-1).long()
-    weight = torch.stack([(1 - below) * (1 - right), (1 - below) * right,
-                          below * (1 - right), below * right], dim=-1)
+    weight = torch.stack(
+        [(1 - below) * (1 - right), (1 - below) * right, below * (1 - right), below * right], dim=-1
+    )
     height, width = _trailing(height), _trailing(width)
-    exists = ((corner_y >= 0) & (corner_y < height) & (corner_x >= 0) & (corner_x < width)
-              & inside[..., None])
+    exists = (corner_y >= 0) & (corner_y < height) & (corner_x >= 0) & (corner_x < width) & inside[..., None]
     cell = torch.where(exists, corner_y * width + corner_x, torch.zeros_like(corner_y))
     return cell, torch.where(exists, weight, torch.zeros_like(weight))
 

@@ -14,9 +14,18 @@ from .row_sum import uniform_starts, weighted_row_sum
 Pair = tuple[int, int]
 
 
-def deform_conv2d(inputs: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None = None,
-                  stride: Pair = (1, 1), padding: Pair = (0, 0), dilation: Pair = (1, 1),
-                  groups: int = 1, deform_groups: int = 1, mask: Tensor | None = None) -> Tensor:
+def deform_conv2d(
+    inputs: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    deform_groups: int = 1,
+    mask: Tensor | None = None,
+) -> Tensor:
     """Convolution whose kernel positions are moved by `offset` and, with `mask`, weighted.
 
     Differentiable in all float inputs. The gradient in an offset at an integer position is the
@@ -38,8 +47,7 @@ def deform_conv2d(inputs: Tensor, offset: Tensor, weight: Tensor, bias: Tensor |
         InputError: `offset` or `mask` does not have the shape that the other arguments ask for.
     """
     dtype = working_precision(inputs)
-    positions = _positions(offset.to(dtype), inputs, weight, stride, padding, dilation,
-                           deform_groups)
+    positions = _positions(offset.to(dtype), inputs, weight, stride, padding, dilation, deform_groups)
     num_images, _, taps, height, width = positions[0].shape
     factors = None
     if mask is not None:
@@ -56,12 +64,21 @@ def deform_conv2d(inputs: Tensor, offset: Tensor, weight: Tensor, bias: Tensor |
     return out.to(inputs.dtype)
 
 
-def _positions(offset: Tensor, inputs: Tensor, weight: Tensor, stride: Pair, padding: Pair,
-               dilation: Pair, deform_groups: int) -> tuple[Tensor, Tensor]:
+def _positions(
+    offset: Tensor,
+    inputs: Tensor,
+    weight: Tensor,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    deform_groups: int,
+) -> tuple[Tensor, Tensor]:
     """(N, deform_groups, kh * kw, H', W') y and x in cells of every sample."""
     kernel = (weight.shape[2], weight.shape[3])
-    axes = [_axis_grid(inputs.shape[2 + dim], kernel[dim], stride[dim], padding[dim], dilation[dim],
-                       offset) for dim in range(2)]
+    axes = [
+        _axis_grid(inputs.shape[2 + dim], kernel[dim], stride[dim], padding[dim], dilation[dim], offset)
+        for dim in range(2)
+    ]
     size = (axes[0].shape[1], axes[1].shape[1])
     expected = (len(inputs), 2 * kernel[0] * kernel[1] * deform_groups, *size)
     if tuple(offset.shape) != expected:
@@ -72,8 +89,7 @@ def _positions(offset: Tensor, inputs: Tensor, weight: Tensor, stride: Pair, pad
     return y.flatten(2, 3), x.flatten(2, 3)
 
 
-def _axis_grid(length: int, kernel: int, stride: int, padding: int, dilation: int,
-               like: Tensor) -> Tensor:
+def _axis_grid(length: int, kernel: int, stride: int, padding: int, dilation: int, like: Tensor) -> Tensor:
     """(kernel, outputs) undisturbed positions along one axis."""
     outputs = (length + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
     place = torch.arange(outputs, device=like.device, dtype=like.dtype) * stride - padding

@@ -36,8 +36,10 @@ class StandInExtension(ModuleType):
             raise AttributeError(f'module {EXTENSION_NAME!r} has no attribute {name!r}')
 
         def refuse(*args: Any, **kwargs: Any) -> None:
-            raise OperatorError(f'operator {name!r} is not available: mmcv has no compiled '
-                                f'operators here, and mmgtrack does not replace this one; {REMEDY}')
+            raise OperatorError(
+                f'operator {name!r} is not available: mmcv has no compiled '
+                f'operators here, and mmgtrack does not replace this one; {REMEDY}'
+            )
 
         refuse.__name__ = refuse.__qualname__ = name
         self.unavailable.add(name)

@@ -12,8 +12,7 @@ from torch import Tensor
 from ._precision import working_precision
 
 
-def sigmoid_focal_loss(logits: Tensor, target: Tensor, weight: Tensor, gamma: float,
-                       alpha: float) -> Tensor:
+def sigmoid_focal_loss(logits: Tensor, target: Tensor, weight: Tensor, gamma: float, alpha: float) -> Tensor:
     """Loss of each class of each row.
 
     Args:
@@ -27,25 +26,30 @@ def sigmoid_focal_loss(logits: Tensor, target: Tensor, weight: Tensor, gamma: fl
     """
     probability, positive = _sigmoid(logits, target)
     loss = torch.where(
-        positive, -alpha * (1 - probability)**gamma * _log(probability),
-        -(1 - alpha) * probability**gamma * _log(1 - probability))
+        positive,
+        -alpha * (1 - probability) ** gamma * _log(probability),
+        -(1 - alpha) * probability**gamma * _log(1 - probability),
+    )
     return (loss * _row_weight(weight, target, loss)).to(logits.dtype)
 
 
-def sigmoid_focal_loss_gradient(logits: Tensor, target: Tensor, weight: Tensor, gamma: float,
-                                alpha: float) -> Tensor:
+def sigmoid_focal_loss_gradient(
+    logits: Tensor, target: Tensor, weight: Tensor, gamma: float, alpha: float
+) -> Tensor:
     """(N, C) derivative of `sigmoid_focal_loss` in its logits; arguments as there."""
     probability, positive = _sigmoid(logits, target)
     other = 1 - probability
     grad = torch.where(
         positive,
         -alpha * other**gamma * (other - gamma * probability * _log(probability)),
-        (1 - alpha) * probability**gamma * (probability - gamma * other * _log(other)))
+        (1 - alpha) * probability**gamma * (probability - gamma * other * _log(other)),
+    )
     return (grad * _row_weight(weight, target, grad)).to(logits.dtype)
 
 
-def softmax_focal_loss(probabilities: Tensor, target: Tensor, weight: Tensor, gamma: float,
-                       alpha: float) -> Tensor:
+def softmax_focal_loss(
+    probabilities: Tensor, target: Tensor, weight: Tensor, gamma: float, alpha: float
+) -> Tensor:
     """Loss of each row, -alpha (1 - p)^gamma log p with p the target's probability.
 
     Args:
@@ -57,19 +61,20 @@ def softmax_focal_loss(probabilities: Tensor, target: Tensor, weight: Tensor, ga
         (N,) of the probabilities' dtype.
     """
     probability, counted = _target_probability(probabilities, target)
-    loss = -alpha * (1 - probability)**gamma * _log(probability)
+    loss = -alpha * (1 - probability) ** gamma * _log(probability)
     loss = loss * _row_weight(weight, target.clamp(min=0), loss)
     return loss.where(counted, 0).to(probabilities.dtype)
 
 
-def softmax_focal_loss_gradient(probabilities: Tensor, target: Tensor, weight: Tensor, gamma: float,
-                                alpha: float) -> Tensor:
+def softmax_focal_loss_gradient(
+    probabilities: Tensor, target: Tensor, weight: Tensor, gamma: float, alpha: float
+) -> Tensor:
     """(N, C) derivative of `softmax_focal_loss` in the logits behind the probabilities."""
     probability, counted = _target_probability(probabilities, target)
     other = 1 - probability
     scale = -alpha * other**gamma
     if gamma:
-        scale = scale + alpha * gamma * other**(gamma - 1) * probability * _log(probability)
+        scale = scale + alpha * gamma * other ** (gamma - 1) * probability * _log(probability)
     scale = (scale * _row_weight(weight, target.clamp(min=0), scale)).where(counted, 0)
     one_hot = torch.zeros_like(probabilities, dtype=scale.dtype)
     one_hot.scatter_(1, target.clamp(min=0)[:, None], 1)

@@ -58,12 +58,14 @@ def report() -> OperatorReport:
     """
     extension = sys.modules.get(EXTENSION_NAME)
     if isinstance(extension, StandInExtension):
-        return OperatorReport('stand-in', 'mmcv has no compiled operators that work here',
-                              partial(_stand_in_services, extension))
+        return OperatorReport(
+            'stand-in',
+            'mmcv has no compiled operators that work here',
+            partial(_stand_in_services, extension),
+        )
     if extension is None:
         return OperatorReport('absent', _mmcv_obstacle() or 'install() has not been called')
-    return OperatorReport('compiled', 'mmcv has compiled operators',
-                          partial(_compiled_services, extension))
+    return OperatorReport('compiled', 'mmcv has compiled operators', partial(_compiled_services, extension))
 
 
 def _mmcv_obstacle() -> str | None:
@@ -83,8 +85,11 @@ def _import_compiled() -> ModuleType | None:
     try:
         return import_module(EXTENSION_NAME)
     except (ImportError, OSError) as error:  # undefined symbols after an upgrade of torch
-        warnings.warn(f"mmcv's compiled operators do not load ({error}); mmgtrack's slower ones "
-                      f'are used instead. To be rid of this, {REMEDY}.', stacklevel=3)
+        warnings.warn(
+            f"mmcv's compiled operators do not load ({error}); mmgtrack's slower ones "
+            f'are used instead. To be rid of this, {REMEDY}.',
+            stacklevel=3,
+        )
         return None
 
 
@@ -94,18 +99,23 @@ def _check_import_order() -> None:
     if begun and 'mmdet.models' not in sys.modules:
         raise ImportOrderError(
             'import mmgtrack before mmdet: mmdet.models was imported first and failed, because '
-            'mmcv has no compiled operators; its registries are half-made, so start a new process')
+            'mmcv has no compiled operators; its registries are half-made, so start a new process'
+        )
 
 
 def _compiled_services(extension: ModuleType) -> dict[str, Service]:
-    return {operator.__name__: Service('compiled', 'mmcv has compiled operators')
-            for operator in OPERATORS if hasattr(extension, operator.__name__)}
+    return {
+        operator.__name__: Service('compiled', 'mmcv has compiled operators')
+        for operator in OPERATORS
+        if hasattr(extension, operator.__name__)
+    }
 
 
 def _stand_in_services(extension: StandInExtension) -> dict[str, Service]:
     obstacle = torchvision_engine.obstacle()
-    services = {name: Service('unavailable', f'not replaced by mmgtrack; {REMEDY}')
-                for name in extension.unavailable}
+    services = {
+        name: Service('unavailable', f'not replaced by mmgtrack; {REMEDY}') for name in extension.unavailable
+    }
     for operator in OPERATORS:
         name = operator.__name__
         if name in _BY_TORCHVISION and not obstacle:

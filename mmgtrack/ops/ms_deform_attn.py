@@ -10,8 +10,9 @@ from .bilinear import zero_padded_taps
 from .row_sum import uniform_starts, weighted_row_sum
 
 
-def ms_deform_attn(value: Tensor, shapes: Tensor, starts: Tensor, locations: Tensor,
-                   weights: Tensor) -> Tensor:
+def ms_deform_attn(
+    value: Tensor, shapes: Tensor, starts: Tensor, locations: Tensor, weights: Tensor
+) -> Tensor:
     """Weighted sum of bilinear samples from several maps; differentiable in all float inputs.
 
     Args:
@@ -30,8 +31,9 @@ def ms_deform_attn(value: Tensor, shapes: Tensor, starts: Tensor, locations: Ten
     shapes, starts = shapes.to(value.device), starts.to(value.device)
     height, width = shapes[:, 0, None], shapes[:, 1, None]  # (L, 1) beside (..., L, P)
     locations = locations.to(dtype)
-    cell, share = zero_padded_taps(locations[..., 1] * height - 0.5,
-                                   locations[..., 0] * width - 0.5, height, width)
+    cell, share = zero_padded_taps(
+        locations[..., 1] * height - 0.5, locations[..., 0] * width - 0.5, height, width
+    )
     image = torch.arange(batch, device=value.device).view(-1, 1, 1, 1, 1, 1)
     head = torch.arange(heads, device=value.device).view(-1, 1, 1, 1)
     row = (image * num_cells + starts[:, None, None] + cell) * heads + head

@@ -33,8 +33,9 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) ->
     return order[keep[0]]
 
 
-def batched_greedy_nms(boxes: Tensor, iou_threshold: float, valid: Tensor | None = None,
-                       offset: int = 0) -> Tensor:
+def batched_greedy_nms(
+    boxes: Tensor, iou_threshold: float, valid: Tensor | None = None, offset: int = 0
+) -> Tensor:
     """Greedy NMS over G independent groups at once.
 
     The result is that of walking down each group alone. Boxes are decided in blocks: within a block
@@ -63,8 +64,10 @@ def batched_greedy_nms(boxes: Tensor, iou_threshold: float, valid: Tensor | None
         raise InputError(f'valid must be {tuple(boxes.shape[:2])}, got {tuple(valid.shape)}')
     boxes = boxes.detach().to(working_precision(boxes))
     groups = max(1, _MAX_PAIRS // max(1, _BLOCK * boxes.shape[1]))
-    keep = [_greedy(some_boxes, iou_threshold, some_valid, offset) for some_boxes, some_valid
-            in zip(boxes.split(groups), valid.split(groups), strict=True)]
+    keep = [
+        _greedy(some_boxes, iou_threshold, some_valid, offset)
+        for some_boxes, some_valid in zip(boxes.split(groups), valid.split(groups), strict=True)
+    ]
     return torch.cat(keep) if keep else valid.clone()
 
 
@@ -74,9 +77,9 @@ def _greedy(boxes: Tensor, iou_threshold: float, valid: Tensor, offset: int) -> 
         end = min(begin + _BLOCK, boxes.shape[1])
         block = boxes[:, begin:end]
         overlaps = bbox_overlaps(block, boxes[:, begin:], offset=offset) > iou_threshold
-        decided = _fixed_point(overlaps[:, :, :end - begin].triu(1), keep[:, begin:end])
+        decided = _fixed_point(overlaps[:, :, : end - begin].triu(1), keep[:, begin:end])
         keep[:, begin:end] = decided
-        keep[:, end:] &= ~(overlaps[:, :, end - begin:] & decided[:, :, None]).any(1)
+        keep[:, end:] &= ~(overlaps[:, :, end - begin :] & decided[:, :, None]).any(1)
     return keep
 
 
@@ -107,7 +110,7 @@ def nms_match(boxes: Tensor, scores: Tensor, iou_threshold: float) -> list[list[
     for position in range(len(order)):
         if not remaining[position]:
             continue
-        overlaps = bbox_overlaps(ordered[position:position + 1], ordered[position:])[0]
+        overlaps = bbox_overlaps(ordered[position : position + 1], ordered[position:])[0]
         joined = (overlaps >= iou_threshold) & remaining[position:]
         joined[0] = True  # also when its own overlap is undefined
         remaining[position:] &= ~joined

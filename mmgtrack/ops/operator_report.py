@@ -13,6 +13,7 @@ Engine = Literal['compiled', 'torchvision', 'torch', 'unavailable']
 @dataclass(frozen=True, slots=True)
 class Service:
     """How one operator is served: by which engine, and why by that one."""
+
     engine: Engine
     reason: str
 
@@ -26,6 +27,7 @@ class OperatorReport:
     list_services: asked once for `operators`, when they are first looked at, because finding out
         whether torchvision works means importing it.
     """
+
     extension: Literal['compiled', 'stand-in', 'absent']
     reason: str
     list_services: Callable[[], Mapping[str, Service]] = field(default=dict, repr=False)
@@ -37,5 +39,4 @@ class OperatorReport:
 
     def served_by(self, engine: Engine) -> tuple[str, ...]:
         """Names of the operators that `engine` serves, sorted."""
-        return tuple(sorted(name for name, service in self.operators.items()
-                            if service.engine == engine))
+        return tuple(sorted(name for name, service in self.operators.items() if service.engine == engine))

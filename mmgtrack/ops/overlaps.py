@@ -11,8 +11,9 @@ def box_areas(boxes: Tensor, offset: int = 0) -> Tensor:
     return (boxes[..., 2] - boxes[..., 0] + offset) * (boxes[..., 3] - boxes[..., 1] + offset)
 
 
-def bbox_overlaps(boxes1: Tensor, boxes2: Tensor, mode: str = 'iou', aligned: bool = False,
-                  offset: int = 0) -> Tensor:
+def bbox_overlaps(
+    boxes1: Tensor, boxes2: Tensor, mode: str = 'iou', aligned: bool = False, offset: int = 0
+) -> Tensor:
     """Overlap of boxes as mmcv's operator computes it: empty boxes give nan or inf.
 
     Args:

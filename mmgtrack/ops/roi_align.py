@@ -12,9 +12,14 @@ from .roi_taps import bin_taps
 from .row_sum import scatter_rows, weighted_row_sum
 
 
-def roi_align(features: Tensor, rois: Tensor, output_size: int | tuple[int, int],
-              spatial_scale: float = 1.0, sampling_ratio: int = 0,
-              aligned: bool = True) -> Tensor:
+def roi_align(
+    features: Tensor,
+    rois: Tensor,
+    output_size: int | tuple[int, int],
+    spatial_scale: float = 1.0,
+    sampling_ratio: int = 0,
+    aligned: bool = True,
+) -> Tensor:
     """Average bilinear samples of the features over the bins of each box.
 
     Computes what `mmcv.ops.roi_align(..., pool_mode='avg')` computes.
@@ -38,16 +43,24 @@ def roi_align(features: Tensor, rois: Tensor, output_size: int | tuple[int, int]
     bins = box_bins(rois, (height, width), spatial_scale, sampling_ratio, aligned)
     channels, *size = features.shape[1:]
     cells = features.to(dtype).permute(0, 2, 3, 1).reshape(-1, channels)
-    parts = [weighted_row_sum(cells, taps.cells, taps.weights.to(dtype), taps.starts)
-             for taps in bin_taps(bins, rois[:, 0], (size[0], size[1]))]
+    parts = [
+        weighted_row_sum(cells, taps.cells, taps.weights.to(dtype), taps.starts)
+        for taps in bin_taps(bins, rois[:, 0], (size[0], size[1]))
+    ]
     if not parts:
         parts = [cells[:0]]  # no box: empty, but still part of the graph
     pooled = parts[0] if len(parts) == 1 else torch.cat(parts)
     return pooled.view(-1, height, width, channels).permute(0, 3, 1, 2).to(features.dtype)
 
 
-def roi_align_gradient(grad: Tensor, rois: Tensor, feature_shape: torch.Size, spatial_scale: float,
-                       sampling_ratio: int, aligned: bool) -> Tensor:
+def roi_align_gradient(
+    grad: Tensor,
+    rois: Tensor,
+    feature_shape: torch.Size,
+    spatial_scale: float,
+    sampling_ratio: int,
+    aligned: bool,
+) -> Tensor:
     """Gradient of `roi_align` in its features, without computing its result.
 
     Args:

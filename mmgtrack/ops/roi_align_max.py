@@ -17,9 +17,14 @@ _MAX_VALUES = 2**24
 _NO_SAMPLE = -10000.0
 
 
-def roi_align_max(features: Tensor, rois: Tensor, output_size: tuple[int, int],
-                  spatial_scale: float = 1.0, sampling_ratio: int = 0,
-                  aligned: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+def roi_align_max(
+    features: Tensor,
+    rois: Tensor,
+    output_size: tuple[int, int],
+    spatial_scale: float = 1.0,
+    sampling_ratio: int = 0,
+    aligned: bool = True,
+) -> tuple[Tensor, Tensor, Tensor]:
     """Largest bilinear sample of each bin, per channel: `mmcv.ops.roi_align(pool_mode='max')`.
 
     Args: as for `roi_align`. Not differentiable by itself, see `roi_align_max_gradient`.
@@ -40,14 +45,16 @@ def roi_align_max(features: Tensor, rois: Tensor, output_size: tuple[int, int],
         per_box = channels * output_size[0] * output_size[1] * grid[0] * grid[1]
         for boxes in (member == number).nonzero()[:, 0].split(max(1, _MAX_VALUES // per_box)):
             boxes = boxes.to(rois.device)
-            found[:, boxes] = _search(cells, rois[boxes, 0].long(), size,
-                                      [axis.select(boxes) for axis in bins], grid)
+            found[:, boxes] = _search(
+                cells, rois[boxes, 0].long(), size, [axis.select(boxes) for axis in bins], grid
+            )
     pooled, peak_y, peak_x = found.permute(0, 1, 4, 2, 3).to(features.dtype)
     return pooled, peak_y, peak_x
 
 
-def roi_align_max_gradient(grad: Tensor, peak_y: Tensor, peak_x: Tensor, rois: Tensor,
-                           feature_shape: torch.Size) -> Tensor:
+def roi_align_max_gradient(
+    grad: Tensor, peak_y: Tensor, peak_x: Tensor, rois: Tensor, feature_shape: torch.Size
+) -> Tensor:
     """Gradient of `roi_align_max` in its features.
 
     A maximum found at row exactly -1 gets none, because mmcv marks "no sample" by that value.
@@ -62,8 +69,7 @@ def roi_align_max_gradient(grad: Tensor, peak_y: Tensor, peak_x: Tensor, rois: T
     """
     channels, *size = feature_shape[1:]
     dtype = working_precision(grad)
-    cell, weight = _sample_taps(peak_y.to(dtype), peak_x.to(dtype), peak_y != -1, peak_y != -1,
-                                size)
+    cell, weight = _sample_taps(peak_y.to(dtype), peak_x.to(dtype), peak_y != -1, peak_y != -1, size)
     plane = rois[:, 0].long()[:, None] * channels + torch.arange(channels, device=rois.device)
     target = plane[:, :, None, None, None] * (size[0] * size[1]) + cell
     total = torch.zeros(feature_shape.numel(), dtype=dtype, device=grad.device)
@@ -71,11 +77,11 @@ def roi_align_max_gradient(grad: Tensor, peak_y: Tensor, peak_x: Tensor, rois: T
     return total.view(feature_shape).to(grad.dtype)
 
 
-def _search(cells: Tensor, images: Tensor, size: Sequence[int], bins: Sequence[Bins],
-            grid: Sequence[int]) -> Tensor:
+def _search(
+    cells: Tensor, images: Tensor, size: Sequence[int], bins: Sequence[Bins], grid: Sequence[int]
+) -> Tensor:
     """(3, k, height, width, C): largest sample of every bin, and its y and x."""
-    (y, exists_y), (x, exists_x) = (
-        axis.positions(count) for axis, count in zip(bins, grid, strict=True))
+    (y, exists_y), (x, exists_x) = (axis.positions(count) for axis, count in zip(bins, grid, strict=True))
     shape = (len(images), y.shape[1], x.shape[1], grid[0], grid[1])
     y, exists_y = (v[:, :, None, :, None].expand(shape) for v in (y, exists_y.expand(y.shape)))
     x, exists_x = (v[:, None, :, None, :].expand(shape) for v in (x, exists_x.expand(x.shape)))
@@ -89,14 +95,18 @@ def _search(cells: Tensor, images: Tensor, size: Sequence[int], bins: Sequence[B
     peak = values.gather(3, best)[:, :, :, 0]
     none = ~exists.any(3) | ~(peak > _NO_SAMPLE)
     at = best[:, :, :, 0]
-    return torch.stack([
-        peak.masked_fill(none, _NO_SAMPLE),
-        y.reshape(*shape[:3], -1).gather(3, at).to(peak.dtype).masked_fill(none, -1),
-        x.reshape(*shape[:3], -1).gather(3, at).to(peak.dtype).masked_fill(none, -1)])
+    return torch.stack(
+        [
+            peak.masked_fill(none, _NO_SAMPLE),
+            y.reshape(*shape[:3], -1).gather(3, at).to(peak.dtype).masked_fill(none, -1),
+            x.reshape(*shape[:3], -1).gather(3, at).to(peak.dtype).masked_fill(none, -1),
+        ]
+    )
 
 
-def _sample_taps(y: Tensor, x: Tensor, exists_y: Tensor, exists_x: Tensor,
-                 size: Sequence[int]) -> tuple[Tensor, Tensor]:
+def _sample_taps(
+    y: Tensor, x: Tensor, exists_y: Tensor, exists_x: Tensor, size: Sequence[int]
+) -> tuple[Tensor, Tensor]:
     """(..., 4) cells in the map and weights of samples at (...) positions."""
     top, weight_y = clamped_taps(y, exists_y, size[0])
     left, weight_x = clamped_taps(x, exists_x, size[1])

@@ -29,6 +29,7 @@ class Bins:
     count: bins along this axis.
     fixed_samples: the number of samples if it is the same for all boxes, 0 if it is adaptive.
     """
+
     start: Tensor
     size: Tensor
     samples: Tensor
@@ -37,8 +38,7 @@ class Bins:
 
     def select(self, boxes: Tensor) -> Bins:
         """The bins of some boxes, given as (k,) int64."""
-        return Bins(self.start[boxes], self.size[boxes], self.samples[boxes], self.count,
-                    self.fixed_samples)
+        return Bins(self.start[boxes], self.size[boxes], self.samples[boxes], self.count, self.fixed_samples)
 
     def sample_positions(self, sample: Tensor) -> Tensor:
         """(K, P, S) positions in cells of the samples numbered `sample`, (K or 1, 1, S) int64."""
@@ -54,8 +54,9 @@ class Bins:
         return self.sample_positions(sample), sample < self.samples[:, None, None]
 
 
-def box_bins(rois: Tensor, output_size: tuple[int, int], spatial_scale: float, sampling_ratio: int,
-             aligned: bool) -> tuple[Bins, Bins]:
+def box_bins(
+    rois: Tensor, output_size: tuple[int, int], spatial_scale: float, sampling_ratio: int, aligned: bool
+) -> tuple[Bins, Bins]:
     """Divide boxes into bins, as mmcv's `roi_align` does.
 
     Args:

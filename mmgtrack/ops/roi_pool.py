@@ -16,8 +16,9 @@ from ._precision import working_precision
 _MAX_VALUES = 2**24
 
 
-def roi_pool(features: Tensor, rois: Tensor, output_size: tuple[int, int],
-             spatial_scale: float = 1.0) -> tuple[Tensor, Tensor]:
+def roi_pool(
+    features: Tensor, rois: Tensor, output_size: tuple[int, int], spatial_scale: float = 1.0
+) -> tuple[Tensor, Tensor]:
     """Largest cell of each bin, per channel.
 
     A box covers x1 * scale .. (x2 + 1) * scale; bin p covers the cells from the floor of its left
@@ -35,8 +36,10 @@ def roi_pool(features: Tensor, rois: Tensor, output_size: tuple[int, int],
             cells, 0 for all bins of a box of no size.
     """
     height, width = features.shape[2:]
-    axes = (_covered(rois[:, [2, 4]], spatial_scale, output_size[0], height),
-            _covered(rois[:, [1, 3]], spatial_scale, output_size[1], width))
+    axes = (
+        _covered(rois[:, [2, 4]], spatial_scale, output_size[0], height),
+        _covered(rois[:, [1, 3]], spatial_scale, output_size[1], width),
+    )
     shape = (len(rois), features.shape[1], *output_size)
     pooled, peak = features.new_zeros(shape), features.new_zeros(shape, dtype=torch.int64)
     # Boxes whose bins span equally many cells go together.
@@ -54,8 +57,7 @@ def roi_pool(features: Tensor, rois: Tensor, output_size: tuple[int, int],
     return pooled, peak
 
 
-def roi_pool_gradient(grad: Tensor, peak: Tensor, rois: Tensor,
-                      feature_shape: torch.Size) -> Tensor:
+def roi_pool_gradient(grad: Tensor, peak: Tensor, rois: Tensor, feature_shape: torch.Size) -> Tensor:
     """Gradient of `roi_pool` in its features: each bin's goes to its maximum.
 
     Args:
@@ -78,6 +80,7 @@ def roi_pool_gradient(grad: Tensor, peak: Tensor, rois: Tensor,
 @dataclass(frozen=True, slots=True)
 class _Covered:
     """Cells of each bin along one axis: (K, P) int64 first and count; (K,) bool box has a size."""
+
     first: Tensor
     count: Tensor
     proper: Tensor
@@ -93,8 +96,9 @@ def _covered(edges: Tensor, scale: float, bins: int, length: int) -> _Covered:
     return _Covered(first, (last - first).clamp(min=0), (end > begin)[:, 0])
 
 
-def _window(axes: tuple[_Covered, _Covered], boxes: Tensor, span: list[int],
-            width: int) -> tuple[Tensor, Tensor]:
+def _window(
+    axes: tuple[_Covered, _Covered], boxes: Tensor, span: list[int], width: int
+) -> tuple[Tensor, Tensor]:
     """(k, height, width, span) cells of each bin's window, row-major, and which are the bin's."""
     cells, exists = [], []
     for axis, length in zip(axes, span, strict=True):
@@ -107,8 +111,7 @@ def _window(axes: tuple[_Covered, _Covered], boxes: Tensor, span: list[int],
     return cell.flatten(3), member.flatten(3)
 
 
-def _largest(features: Tensor, images: Tensor, cell: Tensor,
-             exists: Tensor) -> tuple[Tensor, Tensor]:
+def _largest(features: Tensor, images: Tensor, cell: Tensor, exists: Tensor) -> tuple[Tensor, Tensor]:
     """(k, C, height, width) largest value and its cell; 0 and -1 where no cell exists."""
     values = features.flatten(2).permute(0, 2, 1)[images[:, None, None, None], cell]
     values = values.masked_fill(~exists[..., None], -torch.inf)

@@ -25,6 +25,7 @@ class BinTaps:
     boxes: which boxes; cells: (T,) int64 rows of the flattened (N * H * W, C) map;
     weights: (T,) float; starts: (k * bins,) int64 first tap of every bin, bins row-major.
     """
+
     boxes: slice
     cells: Tensor
     weights: Tensor
@@ -37,6 +38,7 @@ class _Layout:
 
     merged: whether samples that share a cell are one tap; else every sample has its own two.
     """
+
     taps: Tensor
     samples: Tensor
     merged: bool
@@ -81,14 +83,16 @@ def _span(bins: Bins, length: int) -> Tensor:
     last = (bins.samples - 1).clamp(min=0)
     first_cell, last_cell = (
         bins.sample_positions(sample[:, None, None]).nan_to_num(0).clamp(0, length - 1).floor()
-        for sample in (torch.zeros_like(last), last))
+        for sample in (torch.zeros_like(last), last)
+    )
     cells = (last_cell - first_cell).amax((1, 2)).long() + 2
     step = torch.ones_like(cells) + (cells > 6) + 6 * (cells > 16)  # steps of 1, 2 and 8 cells
     return (cells + step - 1) // step * step
 
 
-def _run_taps(bins: tuple[Bins, Bins], images: Tensor, size: tuple[int, int], layout: _Layout,
-              run: slice) -> BinTaps:
+def _run_taps(
+    bins: tuple[Bins, Bins], images: Tensor, size: tuple[int, int], layout: _Layout, run: slice
+) -> BinTaps:
     """Taps of one run of boxes; boxes of equal layout are computed together."""
     device, num_bins = images.device, bins[0].count * bins[1].count
     taps = layout.taps[run]
@@ -110,15 +114,17 @@ def _run_taps(bins: tuple[Bins, Bins], images: Tensor, size: tuple[int, int], la
     return BinTaps(run, cells, weights, starts)
 
 
-def _box_taps(bins: tuple[Bins, Bins], images: Tensor, size: tuple[int, int], layout: _Layout,
-              boxes: Tensor) -> tuple[Tensor, Tensor]:
+def _box_taps(
+    bins: tuple[Bins, Bins], images: Tensor, size: tuple[int, int], layout: _Layout, boxes: Tensor
+) -> tuple[Tensor, Tensor]:
     """(k, bins * taps) cells and weights of boxes ((k,) int64 on the CPU) of equal layout."""
     spans = layout.taps[boxes[0]].tolist() if layout.merged else (None, None)
     samples = layout.samples[boxes].amax(0).tolist()
     boxes = boxes.to(images.device)
     (row, share_y), (column, share_x) = (
         _axis_taps(axis.select(boxes), *how)
-        for axis, how in zip(bins, zip(samples, spans, size, strict=True), strict=True))
+        for axis, how in zip(bins, zip(samples, spans, size, strict=True), strict=True)
+    )
     image = images[boxes].long() * (size[0] * size[1])
     row = row * size[1] + image[:, None, None]
     # (k, rows, 1, taps, 1) with (k, 1, columns, 1, taps)
@@ -127,8 +133,7 @@ def _box_taps(bins: tuple[Bins, Bins], images: Tensor, size: tuple[int, int], la
     return cell.flatten(1), weight.flatten(1)
 
 
-def _axis_taps(bins: Bins, num_samples: int, span: int | None,
-               length: int) -> tuple[Tensor, Tensor]:
+def _axis_taps(bins: Bins, num_samples: int, span: int | None, length: int) -> tuple[Tensor, Tensor]:
     """(k, P, S) cells along one axis and their share of the bin's mean."""
     positions, exists = bins.positions(num_samples)
     first, weights = clamped_taps(positions, exists, length)

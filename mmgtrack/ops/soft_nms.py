@@ -13,8 +13,15 @@ from .overlaps import box_areas
 NAIVE, LINEAR, GAUSSIAN = range(3)  # mmcv's codes
 
 
-def soft_nms(boxes: Tensor, scores: Tensor, iou_threshold: float, sigma: float, min_score: float,
-             method: int, offset: int = 0) -> tuple[Tensor, Tensor]:
+def soft_nms(
+    boxes: Tensor,
+    scores: Tensor,
+    iou_threshold: float,
+    sigma: float,
+    min_score: float,
+    method: int,
+    offset: int = 0,
+) -> tuple[Tensor, Tensor]:
     """Emit boxes by their current score, decaying the scores of those that overlap.
 
     The order of mmcv's selection sort is kept to the letter: the first maximum wins, it changes
@@ -44,15 +51,16 @@ def soft_nms(boxes: Tensor, scores: Tensor, iou_threshold: float, sigma: float, 
         table[rest, 4] *= _decay(table[rank], table[rest], iou_threshold, sigma, method, offset)
         source = _refilled(~(table[rest, 4] < table.dtype.type(min_score))) + rank + 1
         count = rank + 1 + len(source)
-        table[rank + 1:count] = table[source]
-        inds[rank + 1:count] = inds[source]
+        table[rank + 1 : count] = table[source]
+        inds[rank + 1 : count] = inds[source]
         rank += 1
     dets = torch.from_numpy(table[:count, :5].copy()).to(boxes)
     return dets, torch.from_numpy(inds[:count].copy()).to(boxes.device)
 
 
-def _decay(best: NDArray, others: NDArray, iou_threshold: float, sigma: float, method: int,
-           offset: int) -> NDArray:
+def _decay(
+    best: NDArray, others: NDArray, iou_threshold: float, sigma: float, method: int, offset: int
+) -> NDArray:
     """(n,) factors for the scores of `others`; rows are x1, y1, x2, y2, score, area."""
     one = others.dtype.type(1)
     width = np.minimum(best[2], others[:, 2]) - np.maximum(best[0], others[:, 0]) + offset
@@ -72,6 +80,6 @@ def _refilled(keep: NDArray) -> NDArray:
     """Which position moves where when every dropped one is overwritten by the last that stays."""
     stay = np.flatnonzero(keep)
     source = np.arange(len(stay))
-    holes = np.flatnonzero(~keep[:len(stay)])
-    source[holes] = stay[len(stay) - len(holes):][::-1]
+    holes = np.flatnonzero(~keep[: len(stay)])
+    source[holes] = stay[len(stay) - len(holes) :][::-1]
     return source

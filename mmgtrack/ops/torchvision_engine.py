@@ -40,28 +40,50 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     return order[_ops().nms(boxes[order], rank, threshold)]
 
 
-def roi_align(features: Tensor, rois: Tensor, output_size: tuple[int, int], spatial_scale: float,
-              sampling_ratio: int, aligned: bool) -> Tensor:
+def roi_align(
+    features: Tensor,
+    rois: Tensor,
+    output_size: tuple[int, int],
+    spatial_scale: float,
+    sampling_ratio: int,
+    aligned: bool,
+) -> Tensor:
     """Like `mmgtrack.ops.roi_align`."""
     box_bins(rois, output_size, spatial_scale, sampling_ratio, aligned)  # refuses negative sizes
     dtype = working_precision(features)
     # torchvision writes -1 where mmcv writes 0 for adaptive sampling.
-    pooled = _ops().roi_align(features.to(dtype), rois.to(dtype), output_size, spatial_scale,
-                              sampling_ratio if sampling_ratio > 0 else -1, aligned)
+    pooled = _ops().roi_align(
+        features.to(dtype),
+        rois.to(dtype),
+        output_size,
+        spatial_scale,
+        sampling_ratio if sampling_ratio > 0 else -1,
+        aligned,
+    )
     return pooled.to(features.dtype)
 
 
-def deform_conv2d(inputs: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None = None,
-                  mask: Tensor | None = None, *, stride: tuple[int, int],
-                  padding: tuple[int, int], dilation: tuple[int, int], groups: int,
-                  deform_groups: int) -> Tensor:
+def deform_conv2d(
+    inputs: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    mask: Tensor | None = None,
+    *,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+    groups: int,
+    deform_groups: int,
+) -> Tensor:
     """Like `mmgtrack.ops.deform_conv2d`, forward pass only.
 
     torchvision reads both numbers of groups from the shapes of `weight` and `offset`.
     """
     dtype = working_precision(inputs)
-    tensors = [None if tensor is None else tensor.to(dtype)
-               for tensor in (inputs, offset, weight, bias, mask)]
+    tensors = [
+        None if tensor is None else tensor.to(dtype) for tensor in (inputs, offset, weight, bias, mask)
+    ]
     out = _ops().deform_conv2d(*tensors[:4], stride, padding, dilation, tensors[4])
     return out.to(inputs.dtype)
 
@@ -76,6 +98,7 @@ def _load() -> tuple[ModuleType | None, str]:
     before = set(sys.modules)
     try:
         from torchvision import ops
+
         ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
     except Exception as error:  # a build for another torch fails with RuntimeError at import
         for name in set(sys.modules) - before:

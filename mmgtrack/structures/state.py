@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from typing_extensions import Self
 
 from mmgtrack.errors import StateError
 from mmgtrack.files import replacing
+from mmgtrack.registry import MODELS
 
 FORMAT = 1
 _STATIC = ('model', 'fingerprint')  # same for all targets; every other field has one entry a target
@@ -22,6 +23,7 @@ class State:
 
     model, fingerprint: which model made it; a state of another model is refused.
     age: (M,) int64, frames seen since each target's own start.
+    boxes: (M, 4) float xyxy pixels, the last hypothesis.
 
     Every further field of a subclass is either a tensor whose first dimension is M, or a tuple of M
     values, each a tensor or a (nested) tuple of tensors (ragged: tracklets, sample stores). Moving,
@@ -31,6 +33,7 @@ class State:
     model: str
     fingerprint: str
     age: Tensor
+    boxes: Tensor
 
     kinds: ClassVar[dict[str, type['State']]] = {}
 
@@ -53,9 +56,9 @@ class State:
             raise StateError(f'targets to keep must be in 0..{len(self) - 1}, got {bad}')
         index = torch.as_tensor(list(targets), dtype=torch.long)
         return self._map(
-            lambda leaf: leaf[index.to(leaf.device)]
-            if isinstance(leaf, Tensor)
-            else tuple(leaf[t] for t in targets)
+            lambda leaf: (
+                leaf[index.to(leaf.device)] if isinstance(leaf, Tensor) else tuple(leaf[t] for t in targets)
+            )
         )
 
     def to(self, target: torch.device | str | torch.dtype) -> Self:
@@ -97,14 +100,14 @@ class State:
         first = states[0]
         for state in states[1:]:
             first.check_same(type(state), state.model, state.fingerprint)
-        joined = {}
+        joined: dict[str, Any] = {}
         for name in first._leaf_names():
             leaves = [getattr(s, name) for s in states]
             if isinstance(leaves[0], Tensor):
                 joined[name] = torch.cat(leaves)
             else:
                 joined[name] = tuple(value for leaf in leaves for value in leaf)
-        return replace(first, **joined)  # type: ignore[return-value]
+        return cast(Self, replace(first, **joined))
 
     def split(self, counts: Sequence[int]) -> list[Self]:
         """Undo ``cat``: one state for each number of targets."""
@@ -150,5 +153,5 @@ def _first_line(error: Exception) -> str:
 
 
 def _import_trackers() -> None:
-    """State classes are defined beside their trackers, which are imported on demand."""
-    import mmgtrack.models  # noqa: F401  (registers the subclasses)
+    """State classes are defined beside their trackers, which the registry imports on demand."""
+    MODELS.import_from_location()

@@ -72,8 +72,7 @@ def weights_path(info: ModelInfo) -> Path | None:
     found = file_sha256(path)
     if found != info.sha256:
         raise CheckpointError(
-            f'the weights {path} are damaged: expected sha256 {info.sha256}, got {found}; '
-            'reinstall mmgtrack'
+            f'the weights {path} are damaged: expected sha256 {info.sha256}, got {found}; reinstall mmgtrack'
         )
     return path
 

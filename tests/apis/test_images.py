@@ -76,10 +76,10 @@ def test_read_image(tmp_path: Path, stored: np.ndarray, expected: np.ndarray) ->
 def test_damaged_image_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / '000007.jpg'
     path.write_bytes(content)
-    with pytest.raises(SourceError, match='000007.jpg: not a readable image'):
+    with pytest.raises(SourceError, match=r'000007\.jpg: not a readable image'):
         read_image(path)
 
 
 def test_missing_image_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match='000007.jpg: cannot read the frame: No such file'):
+    with pytest.raises(SourceError, match=r'000007\.jpg: cannot read the frame: No such file'):
         read_image(tmp_path / '000007.jpg')

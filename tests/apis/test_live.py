@@ -107,7 +107,7 @@ def test_live_stream_goes_on_after_a_loss_and_ends_with_an_error(serve: Serve) -
     source = LiveSource(serve(send_pictures([range(0, 8), range(8, 20)])), max_reopens=3, first_delay_s=0.01)
     assert (source.is_live, source.num_frames) == (True, None)
     frames = []
-    with pytest.raises(SourceError, match='lost after .* frames; 3 attempts to reopen it failed'):
+    with pytest.raises(SourceError, match=r'lost after .* frames; 3 attempts to reopen it failed'):
         for frame in source:
             frames.append(frame)
     assert [f.index for f in frames] == list(range(len(frames)))

@@ -61,7 +61,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_csv_on_a_full_disk(tmp_path: Path) -> None:
     path = tmp_path / 'track_1.csv'
     path.symlink_to('/dev/full')
-    with pytest.raises(OutputError, match='track_1.csv: cannot be written: No space left on device'):
+    with pytest.raises(OutputError, match=r'track_1\.csv: cannot be written: No space left on device'):
         TrackCsv(path, 0)
 
 

@@ -12,6 +12,7 @@ import torch
 import mmgtrack
 from mmgtrack import State, Tracker, zoo
 from mmgtrack.apis.calibrate import calibrate, collect_scores
+from mmgtrack.apis.publish import publish
 from mmgtrack.datasets import SequenceFolder
 from mmgtrack.datasets.synthetic import synthetic_clip, write_sequence
 from mmgtrack.errors import CheckpointError, DataError, InputError, ModelNotFoundError, StateError
@@ -143,7 +144,8 @@ def test_a_checkpoint_saved_under_ddp_fits(folder: Path, tmp_path: Path) -> None
     content = torch.load(folder / 'own.pth', weights_only=True)
     wrapped = {f'module.{k}': v.half() for k, v in content['state_dict'].items() if v.is_floating_point()}
     torch.save({'state_dict': wrapped}, tmp_path / 'ddp.pth')
-    assert Tracker(folder / 'own.py', tmp_path / 'ddp.pth').model.backbone.conv1.conv.weight.dtype == torch.float32
+    model = Tracker(folder / 'own.py', tmp_path / 'ddp.pth').model
+    assert all(p.dtype == torch.float32 for p in model.parameters())
 
 
 class Bomb:
@@ -225,3 +227,14 @@ def test_calibrate_needs_targets(tracker: Tracker, tmp_path: Path) -> None:
         collect_scores(tracker.model, SequenceFolder(str(tmp_path)))
 
 
+def test_published_weights_are_small_and_track_the_same(folder: Path, tmp_path: Path) -> None:
+    done = publish(folder / 'own.py', folder / 'own.pth', tmp_path / 'small.pth')
+    assert done.size_bytes == (tmp_path / 'small.pth').stat().st_size
+    assert done.size_bytes < 0.6 * (folder / 'own.pth').stat().st_size
+    assert done.sha256 == zoo.file_sha256(tmp_path / 'small.pth')
+    clip = synthetic_clip(num_frames=3, size=(48, 64))
+    one, two = (Tracker(folder / 'own.py', path) for path in (folder / 'own.pth', tmp_path / 'small.pth'))
+    first, second = (
+        t.candidates(list(clip.frames[1:]), t.encode(clip.frames[0], clip.boxes[0])) for t in (one, two)
+    )
+    torch.testing.assert_close(first.scores, second.scores, rtol=0, atol=0.01)

@@ -59,7 +59,7 @@ def test_nothing_installed() -> None:
     assert done.returncode == 1
     found = problems(done)
     assert found[0] == ('error', 'torch is not installed', pip("install 'torch>=2.6'"))
-    assert found[1][1] == 'numpy, cv2, scipy, lap, av, rich, packaging are not installed'
+    assert found[1][1] == 'numpy, cv2, scipy, lap, av, rich, packaging, typing_extensions are not installed'
     assert found[2] == (
         'error',
         'mmengine, mmcv, mmdet are not installed',

@@ -118,8 +118,7 @@ def test_weights_set_the_shares_of_the_sources(clip_config: ClipConfig) -> None:
     )
     sources = [dataset[n]['data_samples'].source['query'] for n in range(400)]
     kinds = Counter(
-        next(kind for kind in ('train', 'clips', 'images') if f'/{kind}/' in path)
-        for path in sources
+        next(kind for kind in ('train', 'clips', 'images') if f'/{kind}/' in path) for path in sources
     )
     assert kinds['train'] / 400 == pytest.approx(0.25, abs=0.06)
     assert kinds['clips'] / 400 == pytest.approx(0.5, abs=0.06)
@@ -245,9 +244,7 @@ def test_three_roles(clip_config: ClipConfig) -> None:
     assert tuple(sample['inputs']) == tuple(sample['data_samples'].instances) == roles
 
 
-def test_demo_config_builds_and_yields_a_batch(
-    demo_root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_demo_config_builds_and_yields_a_batch(demo_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('MMGTRACK_DATA', str(demo_root))
     config = Config.fromfile(CONFIG)
     assert Config.fromstring(config.pretty_text, '.py').train_dataloader == config.train_dataloader

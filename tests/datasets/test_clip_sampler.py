@@ -21,9 +21,7 @@ def clip(present: Any, labelled: Any = None, name: str = 'a') -> Sequence:
     return Sequence(name, tuple(f'{name}/{f}' for f in range(frames)), boxes, present, labelled)
 
 
-def draws(
-    sequences: list[Sequence], roles: int = 2, count: int = 200, **options: Any
-) -> list[ClipDraw]:
+def draws(sequences: list[Sequence], roles: int = 2, count: int = 200, **options: Any) -> list[ClipDraw]:
     sampler, found = ClipSampler(**options), []
     for number in range(count):
         rng = np.random.default_rng(number)
@@ -63,10 +61,7 @@ def test_still_image_serves_every_role() -> None:
 def test_targets_are_those_of_the_query_that_are_labelled_everywhere() -> None:
     # target 0 always there; 1 truly absent in frame 1; 2 has no label in frame 1; 3 joins in frame 1
     sequence = clip([[1, 1, 1, 0], [1, 0, 0, 1]], [[1, 1, 1, 1], [1, 1, 0, 1]])
-    found = {
-        tuple(frames(draw)): [frame.ids.tolist() for frame in draw.frames]
-        for draw in draws([sequence])
-    }
+    found = {tuple(frames(draw)): [frame.ids.tolist() for frame in draw.frames] for draw in draws([sequence])}
     # starting from a target seen in one frame only, that frame serves both roles
     assert found[0, 1] == [[0, 1], [0]]
     assert found[1, 0] == [[0, 3], [0]]

@@ -14,9 +14,7 @@ IMAGE = {'id': 7, 'file_name': 'a.png', 'width': 80, 'height': 60}
 
 
 def write(root: Path, annotations: list[dict[str, Any]], images: list[dict[str, Any]]) -> str:
-    (root / 'annotations.json').write_text(
-        json.dumps({'images': images, 'annotations': annotations})
-    )
+    (root / 'annotations.json').write_text(json.dumps({'images': images, 'annotations': annotations}))
     return str(root)
 
 

@@ -44,9 +44,7 @@ def test_row_without_box(
     assert sequence.labelled[:, 0].tolist() == [True, labelled]
 
 
-def test_absent_file_overrules_boxes_and_makes_absence_known(
-    tmp_path: Path, write_tree: WriteTree
-) -> None:
+def test_absent_file_overrules_boxes_and_makes_absence_known(tmp_path: Path, write_tree: WriteTree) -> None:
     write_tree(tmp_path / 'a', 3, groundtruth='1,2,3,4\n1,2,3,4\nnan,nan,nan,nan', absent='0\n1\n0')
     sequence = SequenceFolder(str(tmp_path), nan_means='unknown')[0]
     assert np.isnan(sequence.boxes[1]).all()
@@ -69,9 +67,7 @@ def test_several_targets_in_number_order(tmp_path: Path, write_tree: WriteTree) 
     assert sequence.labelled[1].tolist() == [False, True, False]
 
 
-def test_frames_without_leading_zeros_are_in_time_order(
-    tmp_path: Path, write_tree: WriteTree
-) -> None:
+def test_frames_without_leading_zeros_are_in_time_order(tmp_path: Path, write_tree: WriteTree) -> None:
     folder = write_tree(tmp_path / 'a', 0, groundtruth='1,1,2,2\n' * 3)
     for name in ('10.jpg', '2.JPG', '1.png'):
         (folder / 'img' / name).touch()
@@ -99,9 +95,7 @@ def test_include_and_exclude(demo_root: Path) -> None:
         SequenceFolder(root, include=['clip9'])
 
 
-def test_opening_reads_no_annotation_and_the_cache_is_bounded(
-    tmp_path: Path, write_tree: WriteTree
-) -> None:
+def test_opening_reads_no_annotation_and_the_cache_is_bounded(tmp_path: Path, write_tree: WriteTree) -> None:
     for name in 'abc':
         write_tree(tmp_path / name, 1, groundtruth='1,1,2,2' if name != 'c' else 'rubbish')
     reader = SequenceFolder(str(tmp_path), cache_size=1)

@@ -22,7 +22,8 @@ EPOCHS = 2
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp('clips')
     for seed in range(3):
-        write_sequence(synthetic_clip(num_frames=5, size=(64, 96), num_targets=1, seed=seed), root / f'clip{seed}')
+        clip = synthetic_clip(num_frames=5, size=(64, 96), num_targets=1, seed=seed)
+        write_sequence(clip, root / f'clip{seed}')
     return root
 
 
@@ -83,9 +84,7 @@ def test_training_changes_the_heads_and_not_the_frozen_layers(clips: Path, train
     assert frozen and all(torch.equal(first[k], second[k]) for k in frozen)
 
 
-def test_a_resumed_run_ends_where_the_unbroken_one_does(
-    clips: Path, trained: Path, tmp_path: Path
-) -> None:
+def test_a_resumed_run_ends_where_the_unbroken_one_does(clips: Path, trained: Path, tmp_path: Path) -> None:
     runner = small_runner(clips, tmp_path, resume=str(trained / 'epoch_1.pth'))
     runner.train()
     resumed, whole = weights(tmp_path / 'epoch_2.pth'), weights(trained / 'epoch_2.pth')

@@ -49,9 +49,7 @@ def test_best_threshold(probability: list, present: list, threshold: float) -> N
     assert best_threshold(np.array(probability), np.array(present)) == pytest.approx(threshold)
 
 
-@given(
-    st.floats(0.1, 10), st.floats(-5, 5), st.lists(st.floats(0, 1), min_size=2, max_size=20)
-)
+@given(st.floats(0.1, 10), st.floats(-5, 5), st.lists(st.floats(0, 1), min_size=2, max_size=20))
 def test_order_is_kept_and_range_is_a_probability(scale: float, offset: float, scores: list) -> None:
     values = torch.tensor(scores, dtype=torch.float64).sort().values
     probability = Calibration(scale, offset)(values)
@@ -64,7 +62,9 @@ def test_the_default_changes_nothing() -> None:
     assert torch.equal(Calibration()(scores), scores)
 
 
-@pytest.mark.parametrize('values', [dict(scale=0.0), dict(scale=-1.0), dict(offset=float('nan')), dict(threshold=1.5)])
+@pytest.mark.parametrize(
+    'values', [dict(scale=0.0), dict(scale=-1.0), dict(offset=float('nan')), dict(threshold=1.5)]
+)
 def test_senseless_values_are_refused(values: dict) -> None:
     with pytest.raises(InputError):
         Calibration(**values)

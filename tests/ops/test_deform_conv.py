@@ -15,12 +15,16 @@ def random(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-@pytest.mark.parametrize('stride, padding, dilation, groups', [
-    ((1, 1), (1, 1), (1, 1), 1),
-    ((2, 1), (0, 2), (1, 2), 2),
-])
-def test_without_offsets_is_a_convolution(stride: tuple[int, int], padding: tuple[int, int],
-                                          dilation: tuple[int, int], groups: int) -> None:
+@pytest.mark.parametrize(
+    'stride, padding, dilation, groups',
+    [
+        ((1, 1), (1, 1), (1, 1), 1),
+        ((2, 1), (0, 2), (1, 2), 2),
+    ],
+)
+def test_without_offsets_is_a_convolution(
+    stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int], groups: int
+) -> None:
     inputs, weight, bias = random(2, 4, 7, 8), random(6, 4 // groups, 3, 2), random(6)
     expected = F.conv2d(inputs, weight, bias, stride, padding, dilation, groups)
     offset = inputs.new_zeros(2, 2 * 6, *expected.shape[2:])
@@ -33,7 +37,8 @@ def test_gradients() -> None:
     offset, mask = random(1, 16, 3, 4, seed=2), random(1, 8, 3, 4, seed=3)
     leaves = [tensor.requires_grad_() for tensor in (inputs, offset, weight, mask)]
     assert torch.autograd.gradcheck(
-        lambda x, o, w, m: ops.deform_conv2d(x, o, w, groups=2, deform_groups=2, mask=m), leaves)
+        lambda x, o, w, m: ops.deform_conv2d(x, o, w, groups=2, deform_groups=2, mask=m), leaves
+    )
 
 
 def test_empty_batch_and_half_precision() -> None:
@@ -51,14 +56,18 @@ def test_huge_and_undefined_offsets_sample_zero() -> None:
     assert torch.equal(out, torch.zeros(1, 1, 4, 5))
 
 
-@pytest.mark.parametrize('offset, mask, name', [
-    ((1, 16, 4, 5), (1, 9, 4, 5), 'offset'),
-    ((1, 18, 4, 5), (1, 8, 4, 5), 'mask'),
-])
+@pytest.mark.parametrize(
+    'offset, mask, name',
+    [
+        ((1, 16, 4, 5), (1, 9, 4, 5), 'offset'),
+        ((1, 18, 4, 5), (1, 8, 4, 5), 'mask'),
+    ],
+)
 def test_refuses_other_shapes(offset: tuple[int, ...], mask: tuple[int, ...], name: str) -> None:
     with pytest.raises(InputError, match=f'{name} must be'):
-        ops.deform_conv2d(random(1, 2, 4, 5), random(*offset), random(1, 2, 3, 3),
-                          padding=(1, 1), mask=random(*mask))
+        ops.deform_conv2d(
+            random(1, 2, 4, 5), random(*offset), random(1, 2, 3, 3), padding=(1, 1), mask=random(*mask)
+        )
 
 
 def test_attention_gradients() -> None:
@@ -67,4 +76,5 @@ def test_attention_gradients() -> None:
     locations = torch.sigmoid(random(1, 2, 2, 2, 2, 2, seed=2))
     leaves = [tensor.detach().requires_grad_() for tensor in (value, locations, weights)]
     assert torch.autograd.gradcheck(
-        lambda v, place, w: ops.ms_deform_attn(v, shapes, torch.tensor([0, 12]), place, w), leaves)
+        lambda v, place, w: ops.ms_deform_attn(v, shapes, torch.tensor([0, 12]), place, w), leaves
+    )

@@ -28,8 +28,7 @@ def test_softmax_gradient_ignores_negative_targets(gamma: float) -> None:
     losses = focal_loss.softmax_focal_loss(logits.softmax(1), target, NO_WEIGHT, gamma, 0.3)
     losses.sum().backward()
     assert losses[2] == 0
-    closed = focal_loss.softmax_focal_loss_gradient(LOGITS.softmax(1), target, NO_WEIGHT, gamma,
-                                                    0.3)
+    closed = focal_loss.softmax_focal_loss_gradient(LOGITS.softmax(1), target, NO_WEIGHT, gamma, 0.3)
     torch.testing.assert_close(closed, logits.grad)
 
 

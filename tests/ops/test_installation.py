@@ -14,14 +14,17 @@ REPOSITORY = Path(__file__).parents[2]
 
 def run(program: str, *, path: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run a program in a fresh interpreter; `path` is put in front of the others."""
-    lines = [f'import sys; sys.path[:0] = {[str(part) for part in (path, REPOSITORY) if part]!r}',
-             dedent(program)]
-    return subprocess.run([sys.executable, '-W', 'always::UserWarning', '-c', '\n'.join(lines)],
-                          capture_output=True, text=True)
+    lines = [
+        f'import sys; sys.path[:0] = {[str(part) for part in (path, REPOSITORY) if part]!r}',
+        dedent(program),
+    ]
+    return subprocess.run(
+        [sys.executable, '-W', 'always::UserWarning', '-c', '\n'.join(lines)], capture_output=True, text=True
+    )
 
 
 def test_replaces_a_missing_extension() -> None:
-    result = run('''
+    result = run("""
         import importlib.util
         import mmgtrack
         from mmgtrack import ops
@@ -42,12 +45,12 @@ def test_replaces_a_missing_extension() -> None:
             assert 'install' in str(error)
         else:
             raise AssertionError('no refusal')
-    ''')
+    """)
     assert result.returncode == 0, result.stderr
 
 
 def test_steps_aside_for_a_compiled_extension() -> None:
-    result = run('''
+    result = run("""
         import types
         sys.modules['mmcv._ext'] = compiled = types.ModuleType('mmcv._ext')
         compiled.nms = print
@@ -56,25 +59,28 @@ def test_steps_aside_for_a_compiled_extension() -> None:
         assert sys.modules['mmcv._ext'] is compiled
         assert ops.report().extension == 'compiled'
         assert ops.report().served_by('compiled') == ('nms',)
-    ''')
+    """)
     assert result.returncode == 0, result.stderr
 
 
 # A copy of mmcv's package path with one more folder, in which the extension lies.
-EXTENDED = '''
+EXTENDED = """
     import mmcv
     mmcv.__path__.append({folder!r})
     import mmgtrack
     from mmgtrack import ops
     print(ops.report().extension)
-'''
+"""
 
 
-@pytest.mark.parametrize('source, extension, warning', [
-    ('def nms(): pass', 'compiled', ''),
-    ("raise ImportError('undefined symbol: _ZN3c10')", 'stand-in', 'undefined symbol: _ZN3c10'),
-    ("raise OSError('libc10.so: cannot open')", 'stand-in', 'libc10.so: cannot open'),
-])
+@pytest.mark.parametrize(
+    'source, extension, warning',
+    [
+        ('def nms(): pass', 'compiled', ''),
+        ("raise ImportError('undefined symbol: _ZN3c10')", 'stand-in', 'undefined symbol: _ZN3c10'),
+        ("raise OSError('libc10.so: cannot open')", 'stand-in', 'libc10.so: cannot open'),
+    ],
+)
 def test_extension_on_disk(tmp_path: Path, source: str, extension: str, warning: str) -> None:
     (tmp_path / '_ext.py').write_text(source)
     result = run(EXTENDED.format(folder=str(tmp_path)))
@@ -84,20 +90,20 @@ def test_extension_on_disk(tmp_path: Path, source: str, extension: str, warning:
 
 
 def test_refuses_half_made_registries() -> None:
-    result = run('''
+    result = run("""
         try:
             import mmdet.models
         except ImportError:
             pass
         import mmgtrack
-    ''')
+    """)
     assert result.returncode == 1
     assert 'ImportOrderError: import mmgtrack before mmdet' in result.stderr
 
 
 def test_a_detector_runs_and_learns() -> None:
     """RPN, RoIAlign, NMS and their gradients through mmdet, with a small backbone."""
-    result = run('''
+    result = run("""
         import mmgtrack, torch
         from mmengine.config import Config
         from mmdet.registry import MODELS
@@ -125,5 +131,5 @@ def test_a_detector_runs_and_learns() -> None:
         with torch.no_grad():
             found, = model.predict(torch.randn(1, 3, 64, 96), [sample])
         assert found.pred_instances.bboxes.shape[1] == 4
-    ''')
+    """)
     assert result.returncode == 0, result.stderr

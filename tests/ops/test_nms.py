@@ -19,24 +19,30 @@ def greedy(boxes: Tensor, iou_threshold: float, valid: Tensor, offset: int) -> l
     keep: list[bool] = []
     for place in range(len(boxes)):
         better = [j for j in range(place) if keep[j]]
-        keep.append(bool(valid[place]) and not any(overlaps[j, place] > iou_threshold
-                                                   for j in better))
+        keep.append(bool(valid[place]) and not any(overlaps[j, place] > iou_threshold for j in better))
     return keep
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 2**31), groups=st.integers(1, 4), count=st.integers(0, 24),
-       cells=st.integers(2, 12), iou_threshold=st.sampled_from([0.0, 0.3, 0.5, 1.0]),
-       offset=st.sampled_from([0, 1]))
-def test_batched_is_greedy(seed: int, groups: int, count: int, cells: int, iou_threshold: float,
-                           offset: int) -> None:
+@given(
+    seed=st.integers(0, 2**31),
+    groups=st.integers(1, 4),
+    count=st.integers(0, 24),
+    cells=st.integers(2, 12),
+    iou_threshold=st.sampled_from([0.0, 0.3, 0.5, 1.0]),
+    offset=st.sampled_from([0, 1]),
+)
+def test_batched_is_greedy(
+    seed: int, groups: int, count: int, cells: int, iou_threshold: float, offset: int
+) -> None:
     """Integer boxes on a small field: many exact ties of overlap, empty and inverted boxes."""
     generator = torch.Generator().manual_seed(seed)
     boxes = torch.randint(cells, (groups, count, 4), generator=generator).float()
     valid = torch.rand(groups, count, generator=generator) < 0.8
     keep = ops.batched_greedy_nms(boxes, iou_threshold, valid, offset)
-    assert keep.tolist() == [greedy(*group, offset) for group
-                             in zip(boxes, [iou_threshold] * groups, valid, strict=True)]
+    assert keep.tolist() == [
+        greedy(*group, offset) for group in zip(boxes, [iou_threshold] * groups, valid, strict=True)
+    ]
 
 
 def test_more_boxes_than_a_block() -> None:
@@ -51,14 +57,14 @@ def test_more_boxes_than_a_block() -> None:
 
 
 def test_undefined_overlap_does_not_suppress() -> None:
-    boxes = torch.tensor([[5., 5, 5, 5], [5, 5, 5, 5], [0, 0, 9, 9]])
-    assert ops.nms(boxes, torch.tensor([.9, .8, .7]), 0.5).tolist() == [0, 1, 2]
+    boxes = torch.tensor([[5.0, 5, 5, 5], [5, 5, 5, 5], [0, 0, 9, 9]])
+    assert ops.nms(boxes, torch.tensor([0.9, 0.8, 0.7]), 0.5).tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_dtypes(dtype: torch.dtype) -> None:
     boxes = torch.tensor([[0, 0, 8, 8], [0, 0, 8, 7], [20, 20, 28, 28]], dtype=dtype)
-    scores = torch.tensor([.25, .5, .75], dtype=dtype)
+    scores = torch.tensor([0.25, 0.5, 0.75], dtype=dtype)
     assert ops.nms(boxes, scores, 0.5).tolist() == [2, 1]
     assert ops.nms_match(boxes, scores, 0.5) == [[2], [1, 0]]
     dets, inds = ops.soft_nms(boxes, scores, 0.5, 0.5, 0.1, NAIVE)

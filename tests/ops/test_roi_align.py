@@ -14,16 +14,18 @@ from mmgtrack.errors import InputError
 from mmgtrack.ops.roi_align_max import roi_align_max
 from mmgtrack.ops.roi_pool import roi_pool
 
-FEATURES = torch.rand(2, 3, 11, 17, generator=torch.Generator().manual_seed(1),
-                      dtype=torch.float64)
-ROIS = torch.tensor([
-    [0, 4, 6, 40, 30],       # inside
-    [1, -30, -10, 90, 70],   # larger than the map
-    [1, 8, 8, 8, 8],         # empty
-    [0, 60, 3, 64, 40],      # narrow, at the right edge
-    [1, 300, 300, 340, 320],  # outside
-    [0, 1, 1, 66, 8],        # wide
-], dtype=torch.float64)
+FEATURES = torch.rand(2, 3, 11, 17, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+ROIS = torch.tensor(
+    [
+        [0, 4, 6, 40, 30],  # inside
+        [1, -30, -10, 90, 70],  # larger than the map
+        [1, 8, 8, 8, 8],  # empty
+        [0, 60, 3, 64, 40],  # narrow, at the right edge
+        [1, 300, 300, 340, 320],  # outside
+        [0, 1, 1, 66, 8],  # wide
+    ],
+    dtype=torch.float64,
+)
 
 
 def sample(plane: Tensor, y: float, x: float) -> Tensor:
@@ -39,8 +41,9 @@ def sample(plane: Tensor, y: float, x: float) -> Tensor:
     return upper * (top + 1 - y) + lower * (y - top)
 
 
-def reference(features: Tensor, rois: Tensor, size: tuple[int, int], scale: float, ratio: int,
-              aligned: bool) -> Tensor:
+def reference(
+    features: Tensor, rois: Tensor, size: tuple[int, int], scale: float, ratio: int, aligned: bool
+) -> Tensor:
     """Mean of the samples of every bin, one at a time."""
     shift = 0.5 if aligned else 0
     out = features.new_zeros(len(rois), features.shape[1], *size)
@@ -50,8 +53,15 @@ def reference(features: Tensor, rois: Tensor, size: tuple[int, int], scale: floa
         step_y, step_x = max(y2 - y1, least) / size[0], max(x2 - x1, least) / size[1]
         count_y, count_x = ratio or ceil(step_y), ratio or ceil(step_x)
         for p, q, i, j in product(*map(range, (*size, count_y, count_x))):
-            out[k, :, p, q] += sample(features[int(image)], y1 + (p + (i + .5) / count_y) * step_y,
-                                      x1 + (q + (j + .5) / count_x) * step_x) / count_y / count_x
+            out[k, :, p, q] += (
+                sample(
+                    features[int(image)],
+                    y1 + (p + (i + 0.5) / count_y) * step_y,
+                    x1 + (q + (j + 0.5) / count_x) * step_x,
+                )
+                / count_y
+                / count_x
+            )
     return out
 
 
@@ -60,8 +70,7 @@ def reference(features: Tensor, rois: Tensor, size: tuple[int, int], scale: floa
 @pytest.mark.parametrize('aligned', [True, False])
 def test_equals_plain_loop(size: tuple[int, int], ratio: int, aligned: bool) -> None:
     out = ops.roi_align(FEATURES, ROIS, size, 0.25, ratio, aligned)
-    torch.testing.assert_close(out, reference(FEATURES, ROIS, size, 0.25, ratio, aligned),
-                               rtol=0, atol=1e-12)
+    torch.testing.assert_close(out, reference(FEATURES, ROIS, size, 0.25, ratio, aligned), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize('ratio', [0, 2])
@@ -100,10 +109,13 @@ def test_no_boxes_keep_the_graph() -> None:
     assert roi_pool(FEATURES, torch.zeros(0, 5), (7, 5))[0].shape == (0, 3, 7, 5)
 
 
-@pytest.mark.parametrize('rois, message', [
-    (torch.zeros(3, 4), r'must be \(K, 5\)'),
-    (torch.tensor([[0., 5, 5, 4, 9]]), '>= 0'),
-])
+@pytest.mark.parametrize(
+    'rois, message',
+    [
+        (torch.zeros(3, 4), r'must be \(K, 5\)'),
+        (torch.tensor([[0.0, 5, 5, 4, 9]]), '>= 0'),
+    ],
+)
 def test_refuses_malformed_boxes(rois: Tensor, message: str) -> None:
     with pytest.raises(InputError, match=message):
         ops.roi_align(FEATURES, rois, 2)
@@ -111,8 +123,8 @@ def test_refuses_malformed_boxes(rois: Tensor, message: str) -> None:
 
 def test_maximum_of_samples() -> None:
     """On a ramp along x the largest sample of a bin is its last."""
-    ramp = torch.arange(8.).expand(1, 1, 8, 8)
-    box = torch.tensor([[0., 1, 1, 5, 5]])
+    ramp = torch.arange(8.0).expand(1, 1, 8, 8)
+    box = torch.tensor([[0.0, 1, 1, 5, 5]])
     pooled, peak_y, peak_x = roi_align_max(ramp, box, (1, 2), sampling_ratio=2)
     assert pooled[0, 0, 0].tolist() == [2.0, 4.0]
     assert peak_x[0, 0, 0].tolist() == [2.0, 4.0]
@@ -120,6 +132,6 @@ def test_maximum_of_samples() -> None:
 
 
 def test_pooling_does_not_round_boxes() -> None:
-    cells = torch.arange(16.).view(1, 1, 4, 4)
-    pooled, peak = roi_pool(cells, torch.tensor([[0., 0.5, 0.5, 1.2, 1.2]]), (1, 1))
+    cells = torch.arange(16.0).view(1, 1, 4, 4)
+    pooled, peak = roi_pool(cells, torch.tensor([[0.0, 0.5, 0.5, 1.2, 1.2]]), (1, 1))
     assert (pooled.item(), peak.item()) == (10.0, 10)  # 0.5 .. 2.2 touches rows and columns 0 .. 2

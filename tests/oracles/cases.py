@@ -31,6 +31,7 @@ class OracleCase:
     folder: where its files lie (the kind's folder if the kind has an index.json).
     spec: its entry in index.json, or the content of its case.json or expected.json.
     """
+
     kind: str
     name: str
     folder: Path
@@ -48,8 +49,9 @@ def recorded_kinds() -> list[str]:
     folder = oracle_folder()
     if not folder.is_dir():
         return []
-    return sorted(path.name for path in folder.iterdir()
-                  if path.is_dir() and not path.name.startswith(('.', '_')))
+    return sorted(
+        path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(('.', '_'))
+    )
 
 
 def recorded_cases(kind: str) -> list[OracleCase]:
@@ -57,11 +59,15 @@ def recorded_cases(kind: str) -> list[OracleCase]:
     folder = oracle_folder() / kind
     index = folder / 'index.json'
     if index.is_file():
-        return [OracleCase(kind, f'{entry["op"]}-{entry["case"]}', folder, entry)
-                for entry in json.loads(index.read_text())]
+        return [
+            OracleCase(kind, f'{entry["op"]}-{entry["case"]}', folder, entry)
+            for entry in json.loads(index.read_text())
+        ]
     specs = (path for name in _SPECS for path in folder.glob(f'*/{name}'))
-    return [OracleCase(kind, path.parent.name, path.parent, json.loads(path.read_text()))
-            for path in sorted(specs)]
+    return [
+        OracleCase(kind, path.parent.name, path.parent, json.loads(path.read_text()))
+        for path in sorted(specs)
+    ]
 
 
 def open_kinds() -> list[str]:

@@ -20,12 +20,13 @@ def pytest_collection_modifyitems(config: pytest.Config) -> None:
     built = {path.stem.removeprefix('test_') for path in HERE.glob('test_*.py')}
     waiting = set(open_kinds())
     for kind in sorted(built & waiting):
-        raise pytest.UsageError(f'oracle kind {kind!r} has tests and is in open_kinds.txt: '
-                                'remove its line')
+        raise pytest.UsageError(f'oracle kind {kind!r} has tests and is in open_kinds.txt: remove its line')
     for kind in recorded_kinds():
         if kind not in built | waiting:
-            raise pytest.UsageError(f'oracle kind {kind!r} in {oracle_folder()} has no tests: add '
-                                    f'tests/oracles/test_{kind}.py or a line in open_kinds.txt')
+            raise pytest.UsageError(
+                f'oracle kind {kind!r} in {oracle_folder()} has no tests: add '
+                f'tests/oracles/test_{kind}.py or a line in open_kinds.txt'
+            )
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> pytest.Module | None:
@@ -42,8 +43,9 @@ class OracleModule(pytest.Module):
         patterns = [pattern for test in vars(self.obj).values() for pattern in _patterns(test)]
         for case in recorded_cases(kind):
             if not claimed(case, tuple(patterns)):
-                raise self.CollectError(f'no test in {self.path.name} claims the recorded case '
-                                        f'{kind}/{case.name}')
+                raise self.CollectError(
+                    f'no test in {self.path.name} claims the recorded case {kind}/{case.name}'
+                )
         return super().collect()
 
 
@@ -66,8 +68,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _patterns(test: Any) -> tuple[str, ...]:
     marks = getattr(test, 'pytestmark', ())
     marks = marks if isinstance(marks, (list, tuple)) else ()
-    return tuple(pattern for mark in marks
-                 if getattr(mark, 'name', '') == 'oracle' for pattern in mark.args)
+    return tuple(pattern for mark in marks if getattr(mark, 'name', '') == 'oracle' for pattern in mark.args)
 
 
 def _cases(module: Path, patterns: tuple[str, ...]) -> list:

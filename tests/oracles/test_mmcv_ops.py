@@ -27,21 +27,28 @@ def arrays_of(case: OracleCase) -> Arrays:
     """The case's arrays by name."""
     prefix = f'{case.spec["case"]}.'
     with np.load(case.folder / f'{case.spec["op"]}.npz') as stored:
-        return {name.removeprefix(prefix): torch.from_numpy(stored[name])
-                for name in stored.files if name.startswith(prefix)}
+        return {
+            name.removeprefix(prefix): torch.from_numpy(stored[name])
+            for name in stored.files
+            if name.startswith(prefix)
+        }
 
 
 def operators() -> Any:
     import mmcv.ops  # some seconds: not while collecting
+
     return mmcv.ops
 
 
-def check_gradients(function: Callable[..., Tensor], arrays: Arrays, inputs: tuple[str, ...],
-                    **others: Any) -> None:
+def check_gradients(
+    function: Callable[..., Tensor], arrays: Arrays, inputs: tuple[str, ...], **others: Any
+) -> None:
     """Compare the result with `out`, and each recorded `grad_<input>` with the gradient of it."""
     wanted = [name for name in inputs if f'grad_{name}' in arrays]
-    given = {name: arrays[name].clone().requires_grad_(name in wanted) if name in arrays else None
-             for name in inputs}
+    given = {
+        name: arrays[name].clone().requires_grad_(name in wanted) if name in arrays else None
+        for name in inputs
+    }
     out = function(*given.values(), **others)
     torch.testing.assert_close(out.detach(), arrays['out'], **TOLERANCE)
     if wanted:
@@ -54,8 +61,7 @@ def has_ties(scores: Tensor) -> bool:
     return len(scores.unique()) < len(scores)
 
 
-def check_detections(dets: Tensor, keep: Tensor, arrays: Arrays,
-                     tolerance: dict[str, Any] = EXACT) -> None:
+def check_detections(dets: Tensor, keep: Tensor, arrays: Arrays, tolerance: dict[str, Any] = EXACT) -> None:
     """Compare boxes, scores and indices; where scores tie, whose order varies, only scores."""
     if has_ties(arrays['scores']):
         torch.testing.assert_close(dets[:, -1], arrays['dets'][:, -1], **tolerance)
@@ -68,8 +74,13 @@ def check_detections(dets: Tensor, keep: Tensor, arrays: Arrays,
 def test_nms(case: OracleCase) -> None:
     arrays, args = arrays_of(case), case.spec['args']
     dets, keep = operators().nms(
-        arrays['boxes'], arrays['scores'], args['iou_threshold'], args['offset'],
-        args['score_threshold'], args['max_num'])
+        arrays['boxes'],
+        arrays['scores'],
+        args['iou_threshold'],
+        args['offset'],
+        args['score_threshold'],
+        args['max_num'],
+    )
     check_detections(dets, keep, arrays)
 
 
@@ -83,8 +94,9 @@ def test_soft_nms(case: OracleCase) -> None:
 @claims('batched_nms-*')
 def test_batched_nms(case: OracleCase) -> None:
     arrays = arrays_of(case)
-    dets, keep = operators().batched_nms(arrays['boxes'], arrays['scores'], arrays['idxs'],
-                                         **case.spec['args'])
+    dets, keep = operators().batched_nms(
+        arrays['boxes'], arrays['scores'], arrays['idxs'], **case.spec['args']
+    )
     check_detections(dets, keep, arrays)
 
 
@@ -108,29 +120,46 @@ def test_roi_align(case: OracleCase) -> None:
     arrays, args = arrays_of(case), case.spec['args']
     check_gradients(
         lambda features: operators().roi_align(
-            features, arrays['rois'], args['output_size'], args['spatial_scale'],
-            args['sampling_ratio'], args['pool_mode'], args['aligned']),
-        arrays, ('input',))
+            features,
+            arrays['rois'],
+            args['output_size'],
+            args['spatial_scale'],
+            args['sampling_ratio'],
+            args['pool_mode'],
+            args['aligned'],
+        ),
+        arrays,
+        ('input',),
+    )
 
 
 @claims('roi_align-neg*')
 def test_roi_align_refuses_negative_sizes(case: OracleCase) -> None:
     arrays, args = arrays_of(case), case.spec['args']
     with pytest.raises(RuntimeError, match='>= 0'):
-        operators().roi_align(arrays['input'], arrays['rois'], args['output_size'],
-                              args['spatial_scale'], args['sampling_ratio'], 'avg', True)
+        operators().roi_align(
+            arrays['input'],
+            arrays['rois'],
+            args['output_size'],
+            args['spatial_scale'],
+            args['sampling_ratio'],
+            'avg',
+            True,
+        )
 
 
 @claims('roi_pool-*')
 def test_roi_pool(case: OracleCase) -> None:
     arrays, args = arrays_of(case), case.spec['args']
     check_gradients(
-        lambda features: operators().roi_pool(features, arrays['rois'], args['output_size'],
-                                              args['spatial_scale']),
-        arrays, ('input',))
+        lambda features: operators().roi_pool(
+            features, arrays['rois'], args['output_size'], args['spatial_scale']
+        ),
+        arrays,
+        ('input',),
+    )
     features = arrays['input'].requires_grad_()
-    out = operators().roi_pool(features, arrays['rois'], args['output_size'],
-                               args['spatial_scale'])
+    out = operators().roi_pool(features, arrays['rois'], args['output_size'], args['spatial_scale'])
     assert torch.equal(out.grad_fn.saved_tensors[1].long(), arrays['argmax'])
 
 
@@ -140,15 +169,21 @@ GEOMETRY = ('stride', 'padding', 'dilation', 'groups', 'deform_groups')
 @claims('deform_conv2d-*')
 def test_deform_conv2d(case: OracleCase) -> None:
     geometry = [case.spec['args'][name] for name in GEOMETRY]
-    check_gradients(lambda *tensors: operators().deform_conv2d(*tensors, *geometry),
-                    arrays_of(case), ('input', 'offset', 'weight'))
+    check_gradients(
+        lambda *tensors: operators().deform_conv2d(*tensors, *geometry),
+        arrays_of(case),
+        ('input', 'offset', 'weight'),
+    )
 
 
 @claims('modulated_deform_conv2d-*')
 def test_modulated_deform_conv2d(case: OracleCase) -> None:
     geometry = [case.spec['args'][name] for name in GEOMETRY]
-    check_gradients(lambda *tensors: operators().modulated_deform_conv2d(*tensors, *geometry),
-                    arrays_of(case), ('input', 'offset', 'mask', 'weight', 'bias'))
+    check_gradients(
+        lambda *tensors: operators().modulated_deform_conv2d(*tensors, *geometry),
+        arrays_of(case),
+        ('input', 'offset', 'mask', 'weight', 'bias'),
+    )
 
 
 @claims('ms_deform_attn-*')
@@ -161,12 +196,18 @@ def test_ms_deform_attn(case: OracleCase) -> None:
     module = operators().multi_scale_deform_attn
     check_gradients(
         lambda value, locations, weights: module.multi_scale_deformable_attn_pytorch(
-            value, shapes, locations, weights),
-        arrays_of(case), inputs)
+            value, shapes, locations, weights
+        ),
+        arrays_of(case),
+        inputs,
+    )
     check_gradients(
         lambda value, locations, weights: module.MultiScaleDeformableAttnFunction.apply(
-            value, sizes, starts, locations, weights, 64),
-        arrays_of(case), inputs)
+            value, sizes, starts, locations, weights, 64
+        ),
+        arrays_of(case),
+        inputs,
+    )
 
 
 @claims('point_sample-*')
@@ -191,8 +232,7 @@ def test_focal_loss(case: OracleCase) -> None:
         if f'loss_{reduction}' not in arrays:
             continue
         logits = arrays['input'].clone().requires_grad_()
-        loss = loss_function(logits, arrays['target'], args['gamma'], args['alpha'], weight,
-                             reduction)
+        loss = loss_function(logits, arrays['target'], args['gamma'], args['alpha'], weight, reduction)
         torch.testing.assert_close(loss.detach(), arrays[f'loss_{reduction}'], **TOLERANCE)
         if grad_name in arrays and not (reduction == 'none' and loss.ndim != logits.ndim):
             loss.backward(torch.ones_like(loss))
@@ -202,6 +242,7 @@ def test_focal_loss(case: OracleCase) -> None:
 def check_long_weight(case: OracleCase, arrays: Arrays) -> None:
     """A weight with an entry for background, which mmcv's wrapper refuses: ask the extension."""
     import mmcv._ext
+
     args = {name: case.spec['args'][name] for name in ('gamma', 'alpha')}
     for direction, name in (('forward', 'loss_none'), ('backward', 'grad_none_ones')):
         out = torch.zeros_like(arrays[name])
@@ -220,7 +261,6 @@ EXCLUDED = {
 @claims(*(f'{op}-*' for op in EXCLUDED))
 def test_excluded_operator_is_named(case: OracleCase) -> None:
     arrays, args, op = arrays_of(case), case.spec['args'], case.spec['op']
-    inputs = [arrays[name] for name in ('bboxes1', 'bboxes2', 'boxes', 'scores')
-              if name in arrays]
+    inputs = [arrays[name] for name in ('bboxes1', 'bboxes2', 'boxes', 'scores') if name in arrays]
     with pytest.raises(OperatorError, match=op):
         getattr(operators(), op)(*inputs, **args)

@@ -16,7 +16,6 @@ from mmgtrack.structures import Candidates, State, Tracks
 class RaggedState(State):
     """A state with a tensor and a tuple of per-target values of different lengths."""
 
-    boxes: Tensor
     tracklets: tuple[tuple[Tensor, ...], ...]
 
 

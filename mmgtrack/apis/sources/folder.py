@@ -1,5 +1,6 @@
 """Frames that are image files."""
 
+import itertools
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -47,7 +48,7 @@ class ImageFiles(FrameSource):
 
     def _warn_of_gaps(self) -> None:
         numbers = [_last_number(path) for path in self._paths]
-        steps = [b - a for a, b in zip(numbers, numbers[1:], strict=False) if a is not None and b is not None]
+        steps = [b - a for a, b in itertools.pairwise(numbers) if a is not None and b is not None]
         if len(steps) != len(numbers) - 1 or not steps or min(steps) < 1:
             return  # the names are not a numbering
         at = next((i for i, step in enumerate(steps) if step != min(steps)), None)

@@ -116,9 +116,7 @@ def _covering_crop(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return image[top : top + size[0], left : left + size[1]].copy()
 
 
-def _warp(
-    image: np.ndarray, factor: np.ndarray, shift: np.ndarray, canvas: np.ndarray
-) -> np.ndarray:
+def _warp(image: np.ndarray, factor: np.ndarray, shift: np.ndarray, canvas: np.ndarray) -> np.ndarray:
     """Draw the picture on the canvas: scaled by ``factor`` about its corner, then shifted."""
     if factor.min() < 0.7:
         # linear interpolation reads 2x2 pixels only: shrink by area first, against aliasing

@@ -19,11 +19,9 @@ from mmgtrack.structures import Calibration, Candidates, ClipSample, State, Trac
 class GlobalTrackState(State):
     """What is computed once from the query.
 
-    boxes: (M, 4) last hypothesis in frame pixels; rpn_kernels: (M, L, O, C / groups, k, k) of Eq. 1;
-    roi_kernels: (M, C, 7, 7), h_z(z) of Eq. 3.
+    rpn_kernels: (M, L, O, C / groups, k, k) of Eq. 1; roi_kernels: (M, C, 7, 7), h_z(z) of Eq. 3.
     """
 
-    boxes: Tensor
     rpn_kernels: Tensor
     roi_kernels: Tensor
 
@@ -57,9 +55,7 @@ class GlobalTrack(GlobalSearchTracker, TwoStageDetector):
             roi_kernels=self.roi_head.modulator.encode(pooled),
         )
 
-    def detect(
-        self, features: Sequence[Tensor], targets: State, shape: tuple[int, int]
-    ) -> Candidates:
+    def detect(self, features: Sequence[Tensor], targets: State, shape: tuple[int, int]) -> Candidates:
         assert isinstance(targets, GlobalTrackState)
         num_frames, num_targets = len(features[0]), len(targets)
         maps = self.rpn_head.modulate(features, targets.rpn_kernels)
@@ -93,19 +89,14 @@ class GlobalTrack(GlobalSearchTracker, TwoStageDetector):
         losses = self.rpn_head.loss_by_feat(scores, deltas, truths, metas)
         proposals = self.rpn_head.propose_from(scores, deltas, shapes, self.train_cfg.rpn_proposal)
         samples = self.roi_head.sample(proposals, truths)
-        losses |= self.roi_head.loss_of_pairs(
-            features, samples, frames, targets['roi_kernels'], shares
-        )
+        losses |= self.roi_head.loss_of_pairs(features, samples, frames, targets['roi_kernels'], shares)
         return losses
 
     def predict(self, inputs: dict[str, Tensor], data_samples: list[ClipSample]) -> list[Tracks]:
         queries = [sample.instances['query'].bboxes for sample in data_samples]
         found, frames = self._search_pairs(inputs, data_samples, queries)
         best, scores = found.boxes[:, 0], found.scores[:, 0] * found.valid[:, 0]
-        return [
-            self.judge(best[frames == n][None], scores[frames == n][None])
-            for n in range(len(queries))
-        ]
+        return [self.judge(best[frames == n][None], scores[frames == n][None]) for n in range(len(queries))]
 
     def _forward(self, inputs: dict[str, Tensor], data_samples: list[ClipSample]) -> Proposals:
         queries = [sample.instances['query'].bboxes for sample in data_samples]

@@ -40,8 +40,7 @@ def select_proposals(
     scores: per level (P, A, H, W) logits; deltas: per level (P, 4A, H, W); anchors: per level (H*W*A, 4).
     """
     levels = [
-        _level_candidates(s, d, a, coder, sizes, cfg)
-        for s, d, a in zip(scores, deltas, anchors, strict=True)
+        _level_candidates(s, d, a, coder, sizes, cfg) for s, d, a in zip(scores, deltas, anchors, strict=True)
     ]
     boxes, level_scores, valid = zip(*levels, strict=True)
     return keep_best(torch.cat(boxes, 1), torch.cat(level_scores, 1), torch.cat(valid, 1), cfg.max_per_img)

@@ -37,7 +37,7 @@ class QueryRPNHead(RPNHead):
         super().__init__(in_channels, **kwargs)
         self.num_levels = num_levels
         config = dict(correlation or {}, channels=in_channels)
-        self.correlations = nn.ModuleList(
+        self.correlations: Sequence[DynamicCorrelation] = nn.ModuleList(  # type: ignore[assignment]
             DynamicCorrelation(**config) for _ in range(1 if share_levels else num_levels)
         )
 
@@ -52,9 +52,7 @@ class QueryRPNHead(RPNHead):
             for level, x in enumerate(features)
         ]
 
-    def modulate_pairs(
-        self, features: Sequence[Tensor], kernels: Tensor, frames: Tensor
-    ) -> list[Tensor]:
+    def modulate_pairs(self, features: Sequence[Tensor], kernels: Tensor, frames: Tensor) -> list[Tensor]:
         """Target p in frame ``frames[p]``: per level (N, C, H, W) to (P, C, H, W)."""
         return [
             self._correlation(level).forward_pairs(x, self._kernel(kernels, level), frames)

@@ -18,9 +18,12 @@ REPOSITORY = HERE.parents[1]
 def collect(folder: Path) -> subprocess.CompletedProcess[str]:
     """Collect tests/oracles for another folder of recorded cases."""
     return subprocess.run(
-        [sys.executable, '-m', 'pytest', str(HERE), '--collect-only', '-q', '-p',
-         'no:cacheprovider'],
-        cwd=REPOSITORY, env={**os.environ, VARIABLE: str(folder)}, capture_output=True, text=True)
+        [sys.executable, '-m', 'pytest', str(HERE), '--collect-only', '-q', '-p', 'no:cacheprovider'],
+        cwd=REPOSITORY,
+        env={**os.environ, VARIABLE: str(folder)},
+        capture_output=True,
+        text=True,
+    )
 
 
 def record(folder: Path, *names: tuple[str, str]) -> None:
@@ -38,12 +41,16 @@ def test_new_cases_of_a_known_form_become_tests(tmp_path: Path) -> None:
     assert 'mmcv_ops/roi_pool-other' in result.stdout
 
 
-@pytest.mark.parametrize('kind, names, message', [
-    ('unheard_of', [], "oracle kind 'unheard_of'"),
-    ('dmtrack', [('unheard_of', 'c00')], 'claims the recorded case mmcv_ops/unheard_of-c00'),
-])
-def test_what_no_test_claims_fails_collection(tmp_path: Path, kind: str,
-                                              names: list[tuple[str, str]], message: str) -> None:
+@pytest.mark.parametrize(
+    'kind, names, message',
+    [
+        ('unheard_of', [], "oracle kind 'unheard_of'"),
+        ('dmtrack', [('unheard_of', 'c00')], 'claims the recorded case mmcv_ops/unheard_of-c00'),
+    ],
+)
+def test_what_no_test_claims_fails_collection(
+    tmp_path: Path, kind: str, names: list[tuple[str, str]], message: str
+) -> None:
     (tmp_path / kind).mkdir()
     record(tmp_path, *names)
     result = collect(tmp_path)
