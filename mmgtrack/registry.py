@@ -15,7 +15,7 @@ from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
-# lets other people's configs say ``_base_ = 'mmgtrack::globaltrack_r50.py'``
+# lets mmengine look into our packaged configs, ``_base_ = 'mmgtrack::FOLDER/NAME.py'``; docs/install.md
 MODULE2PACKAGE.setdefault('mmgtrack', 'mmgtrack')
 
 

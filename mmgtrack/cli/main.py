@@ -57,6 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MMGTrackError as error:
         print(f'mmgtrack: error: {" ".join(str(error).split())}', file=sys.stderr)
         return EXIT_BAD_INPUT
+    except ModuleNotFoundError as error:
+        print(f'mmgtrack: error: {error}; `mmgtrack doctor` says how to mend it', file=sys.stderr)
+        return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print('mmgtrack: interrupted', file=sys.stderr)
         return EXIT_INTERRUPTED
