@@ -21,6 +21,9 @@ def add_parser(subparsers: Any) -> None:
         default='absent',
         help='what a nan box means in these annotations (default: %(default)s)',
     )
+    parser.add_argument(
+        '--exclude', metavar='NAME', nargs='+', default=[], help='folders in ROOT that are no sequences'
+    )
     parser.add_argument('--device', default='cpu', help='torch device (default: %(default)s)')
 
 
@@ -29,14 +32,16 @@ def run(args: argparse.Namespace) -> int:
     from mmgtrack.apis.calibrate import calibrate, data_folder
     from mmgtrack.datasets import SequenceFolder
 
-    data = SequenceFolder(str(data_folder(args.data)), nan_means=args.nan_means)
+    data = SequenceFolder(str(data_folder(args.data)), exclude=args.exclude, nan_means=args.nan_means)
     report = calibrate(args.config, args.checkpoint, data, args.device)
     fitted = report.calibration
     print(
-        f'{report.present_frames} frames with the target, {report.absent_frames} without: '
-        f'scale {fitted.scale:.4f}, offset {fitted.offset:.4f}, threshold {fitted.threshold:.4f}; '
-        f'there it keeps {report.true_positive_rate:.1%} of the present and refuses '
-        f'{report.true_negative_rate:.1%} of the absent'
+        f'{report.present_frames} frames with the target, in {report.correct_frames} of them the box is right; '
+        f'{report.absent_frames} frames without'
+    )
+    print(
+        f'scale {fitted.scale:.4f}, offset {fitted.offset:.4f}, threshold {fitted.threshold:.4f}: true positive '
+        f'rate {report.true_positive_rate:.1%}, true negative rate {report.true_negative_rate:.1%}'
     )
     print(f'written into {args.checkpoint}')
     return 0

@@ -209,13 +209,19 @@ def test_calibrate_writes_into_the_checkpoint(folder: Path, tmp_path: Path) -> N
     for seed in range(3):
         made = synthetic_clip(num_frames=6, size=(64, 96), num_targets=1, seed=seed, absences={0: (3, 5)})
         write_sequence(made, tmp_path / 'data' / f'clip{seed}')
-    checkpoint = shutil.copy(folder / 'own.pth', tmp_path / 'own.pth')
-    report = calibrate(folder / 'own.py', checkpoint, SequenceFolder(str(tmp_path / 'data')))
+    data = SequenceFolder(str(tmp_path / 'data'))
+    with pytest.raises(DataError, match='train the model first'):  # random weights are never right
+        calibrate(folder / 'own.py', folder / 'own.pth', data)
+    shipped = zoo.weights_path(zoo.find_model(zoo.DEFAULT))
+    checkpoint = shutil.copy(shipped, tmp_path / 'copy.pth')
+    report = calibrate(zoo.DEFAULT, checkpoint, data)
     # 3 clips: 3 labelled present and 2 absent frames each, and every frame of the next clip is absent
     assert (report.present_frames, report.absent_frames) == (9, 6 + 18)
-    again = Tracker(folder / 'own.py', checkpoint)
+    assert 0 < report.correct_frames <= 9
+    assert report.true_positive_rate <= report.correct_frames / 9
+    again = Tracker(checkpoint=checkpoint)
     assert again.model.calibration == report.calibration
-    raw = torch.load(folder / 'own.pth', weights_only=True)['state_dict']
+    raw = torch.load(shipped, weights_only=True)['state_dict']
     kept = torch.load(checkpoint, weights_only=True)['state_dict']
     assert all(torch.equal(raw[k], kept[k]) for k in raw)
 
