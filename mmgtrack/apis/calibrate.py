@@ -22,7 +22,7 @@ MIN_IOU = 0.5  # OxUvA: a true positive needs a box with at least this overlap
 
 @dataclass(frozen=True)
 class FrameScores:
-    """n frames of tracked targets: (n,) raw scores, whether the target was there, whether the box was right."""
+    """n frames: (n,) raw scores, whether the target was there, whether the box was right."""
 
     scores: np.ndarray
     present: np.ndarray
@@ -64,8 +64,8 @@ def calibrate(
     frames = collect_scores(tracker, data)
     if not frames.correct.any():
         raise DataError(
-            f'calibration needs frames in which the tracker is right, got none in {int(frames.present.sum())} '
-            'frames with the target: train the model first'
+            'calibration needs frames in which the tracker is right, got none in '
+            f'{int(frames.present.sum())} frames with the target: train the model first'
         )
     used = frames.correct | ~frames.present
     fitted = fit_calibration(frames.scores[used], frames.present[used])
@@ -96,9 +96,7 @@ def collect_scores(tracker: BaseTracker, data: Reader) -> FrameScores:
     )
 
 
-def _own_frames(
-    tracker: BaseTracker, sequence: Sequence, targets: np.ndarray, state: State
-) -> FrameScores:
+def _own_frames(tracker: BaseTracker, sequence: Sequence, targets: np.ndarray, state: State) -> FrameScores:
     """Every labelled frame of the sequence after the first."""
     boxes, scores = _track(tracker, sequence, range(1, len(sequence)), state)
     present, labelled = sequence.present[1:, targets], sequence.labelled[1:, targets]

@@ -36,12 +36,12 @@ def run(args: argparse.Namespace) -> int:
     report = calibrate(args.config, args.checkpoint, data, args.device)
     fitted = report.calibration
     print(
-        f'{report.present_frames} frames with the target, in {report.correct_frames} of them the box is right; '
-        f'{report.absent_frames} frames without'
+        f'{report.present_frames} frames with the target, the box is right in {report.correct_frames}; '
+        f'{report.absent_frames} frames without it'
     )
     print(
-        f'scale {fitted.scale:.4f}, offset {fitted.offset:.4f}, threshold {fitted.threshold:.4f}: true positive '
-        f'rate {report.true_positive_rate:.1%}, true negative rate {report.true_negative_rate:.1%}'
+        f'scale {fitted.scale:.4f}, offset {fitted.offset:.4f}, threshold {fitted.threshold:.4f}: '
+        f'true positives {report.true_positive_rate:.1%}, true negatives {report.true_negative_rate:.1%}'
     )
     print(f'written into {args.checkpoint}')
     return 0

@@ -18,6 +18,7 @@ from torch import Tensor
 from mmgtrack.errors import InputError, StateError
 from mmgtrack.geometry import check_boxes, clip_boxes
 from mmgtrack.models.data_preprocessor import ClipDataPreprocessor, View
+from mmgtrack.models.pairs import Detections, Pairs
 from mmgtrack.structures import Calibration, Candidates, State, Tracks
 
 Frame = np.ndarray | Tensor
@@ -76,24 +77,27 @@ class BaseTracker(BaseModel, metaclass=ABCMeta):
     def _forward(self, inputs: dict, data_samples: list) -> Any:
         """Raw outputs, for counting operations and for export."""
 
-    def judge(self, boxes: Tensor, scores: Tensor) -> Tracks:
-        """Tracks of boxes (N, M, 4) and raw scores (N, M)."""
-        probability = self.calibration(scores)
-        return Tracks(boxes, probability, probability >= self.calibration.threshold)
+    def judge(self, boxes: Tensor, scores: Tensor, valid: Tensor) -> Tracks:
+        """Tracks of boxes (N, M, 4) and raw scores (N, M); not ``valid`` (N, M) ones score 0, not present."""
+        probability = self.calibration(scores).where(valid, scores.new_zeros(()))
+        return Tracks(boxes, probability, valid & (probability >= self.calibration.threshold))
 
     def _target_boxes(self, boxes: Any, size: tuple[int, int]) -> Tensor:
         """Checked boxes (M, 4) on the model's device, in its dtype."""
         like = self.data_preprocessor.mean
         try:
-            tensor = torch.as_tensor(boxes, dtype=like.dtype, device=like.device)
+            # a copy: the state must not change with the caller's array
+            tensor = torch.as_tensor(boxes, dtype=like.dtype, device=like.device).clone()
         except (TypeError, ValueError, RuntimeError) as error:
             raise InputError(f'boxes must be (M, 4) numbers, got {boxes!r}') from error
         return check_boxes(tensor, size)
 
-    def _check_state(self, state: State) -> None:
+    def _own_state(self, state: Any) -> State:
+        """The state on the model's device, after checking that it is one of this model's."""
         if not isinstance(state, State):
             raise StateError(f'track wants the state that encode returned, got {type(state).__name__}')
         state.check_same(self.state_type, self.name, self.fingerprint)
+        return state.to(self.data_preprocessor.mean.device)
 
 
 class GlobalSearchTracker(BaseTracker):
@@ -108,8 +112,18 @@ class GlobalSearchTracker(BaseTracker):
         """State fields of targets: ``boxes[n]`` (M_n, 4) network pixels in the n-th image."""
 
     @abstractmethod
-    def detect(self, features: Any, targets: State, shape: tuple[int, int]) -> Candidates:
-        """Candidates (N, M, K) in network pixels, clipped to the unpadded (h, w) ``shape``."""
+    def detect(
+        self,
+        features: Any,
+        targets: State,
+        pairs: Pairs,
+        shapes: Sequence[tuple[int, int]],
+    ) -> Detections:
+        """Search P (frame, target) pairs at once: K boxes each, best first, in network pixels.
+
+        features: of N frames; targets: the state of T targets; shapes: the unpadded (h, w) of the N frames,
+        to which boxes are clipped. Pure, and without a loop over pairs.
+        """
 
     @torch.no_grad()
     def encode(self, frame: Frame, boxes: Any) -> State:
@@ -127,17 +141,10 @@ class GlobalSearchTracker(BaseTracker):
 
     @torch.no_grad()
     def track_many(self, clips: Sequence[Clip]) -> list[tuple[Tracks, State]]:
-        states = [state for _, state in clips]
+        states = [self._own_state(state) for _, state in clips]
         tracks: list[list[Tracks]] = [[] for _ in clips]
-        for state in states:
-            self._check_state(state)
-        for run in self._runs(clips):
-            features = self.extract(self.data_preprocessor.batch([v.image for _, v in run]))
-            owners = [owner for owner, _ in run]
-            for clip in dict.fromkeys(owners):
-                first = owners.index(clip)
-                rows = slice(first, first + owners.count(clip))
-                found = self._search(features, states[clip], rows, run[first][1])
+        for run in self._runs([(frames, state) for (frames, _), state in zip(clips, states, strict=True)]):
+            for clip, found in self._search(run, states).items():
                 part, states[clip] = self.associate(found, states[clip])
                 tracks[clip].append(part)
         return [(_joined(parts, state), state) for parts, state in zip(tracks, states, strict=True)]
@@ -145,41 +152,36 @@ class GlobalSearchTracker(BaseTracker):
     @torch.no_grad()
     def candidates(self, frames: Sequence[Frame], state: State) -> Candidates:
         """All candidates (N, M, K) of N >= 1 frames in frame pixels, before association."""
-        self._check_state(state)
-        parts = []
-        for run in self._runs([(frames, state)]):
-            features = self.extract(self.data_preprocessor.batch([v.image for _, v in run]))
-            parts.append(self._search(features, state, slice(None), run[0][1]))
+        state = self._own_state(state)
+        parts = [self._search(run, [state])[0] for run in self._runs([(frames, state)])]
         if not parts:
-            raise InputError('candidates needs at least one frame, got none')
+            raise InputError('candidates needs at least one frame and one target, got none')
         return Candidates.cat(parts)
 
     def associate(self, candidates: Candidates, state: State) -> tuple[Tracks, State]:
-        """Choose one candidate a target and frame (frame pixels); default: the best (paper 002, top-1).
+        """Choose one candidate a target and frame (frame pixels); default: the best, as GlobalTrack does.
 
         A frame without any finite candidate repeats the last box with score 0.
         """
-        best, scores, valid = candidates.boxes[:, :, 0], candidates.scores[:, :, 0], candidates.valid[:, :, 0]
-        valid = valid & best.isfinite().all(-1) & scores.isfinite()
+        usable = candidates.valid & candidates.scores.isfinite() & candidates.boxes.isfinite().all(-1)
+        first = usable.int().argmax(2, keepdim=True)  # candidates are sorted: the first usable is the best
+        best = candidates.boxes.take_along_dim(first[..., None], 2)[:, :, 0]
+        scores, valid = (leaf.take_along_dim(first, 2)[..., 0] for leaf in (candidates.scores, usable))
         # row of the latest valid hypothesis up to each frame; row 0 is the one in the state
         history = torch.cat([state.boxes[None], best])
         rows = torch.arange(1, len(best) + 1, device=best.device)[:, None] * valid
         boxes = history.gather(0, rows.cummax(0).values[..., None].expand(-1, -1, 4))
-        tracks = self.judge(boxes, scores.where(valid, scores.new_zeros(())))
+        tracks = self.judge(boxes, scores.where(valid, scores.new_zeros(())), valid)
         return tracks, replace(state, boxes=boxes[-1], age=state.age + len(best))
 
     def _runs(self, clips: Sequence[Clip]) -> Iterator[list[tuple[int, View]]]:
-        """Consecutive frames, over all clips, that one pass can take: equal sizes, at most batch_frames."""
+        """Consecutive frames, over all clips, that one pass can take: equal padded sizes, batch_frames."""
         run: list[tuple[int, View]] = []
-        for owner, (frames, _) in enumerate(clips):
-            for frame in frames:
+        for owner, (frames, state) in enumerate(clips):
+            for frame in frames if len(state) else ():
                 view = self.data_preprocessor.view(frame)
-                # one clip's frames must agree in size, other clips' in the padded shape
-                same = not run or (
-                    self.data_preprocessor.padded(view.shape)
-                    == self.data_preprocessor.padded(run[0][1].shape)
-                    and (run[-1][0] != owner or run[-1][1].size == view.size)
-                )
+                shape = self.data_preprocessor.padded(view.shape)
+                same = not run or shape == self.data_preprocessor.padded(run[0][1].shape)
                 if run and (not same or len(run) == self.batch_frames):
                     yield run
                     run = []
@@ -187,10 +189,23 @@ class GlobalSearchTracker(BaseTracker):
         if run:
             yield run
 
-    def _search(self, features: Any, state: State, rows: slice, view: View) -> Candidates:
-        """Candidates in frame pixels of one clip's rows of a batch of features."""
-        found = self.detect(tuple(level[rows] for level in features), state, view.shape)
-        return replace(found, boxes=found.boxes / view.factors(found.boxes))
+    def _search(self, run: list[tuple[int, View]], states: Sequence[State]) -> dict[int, Candidates]:
+        """Candidates in frame pixels of each clip of a run; all pairs go through the heads at once."""
+        views = [view for _, view in run]
+        features = self.extract(self.data_preprocessor.batch([view.image for view in views]))
+        rows = {clip: [r for r, (owner, _) in enumerate(run) if owner == clip] for clip, _ in run}
+        counts = [len(states[clip]) for clip in rows]
+        targets = self.state_type.cat([states[clip] for clip in rows])
+        pairs = Pairs.of_clips(list(rows.values()), counts, targets.age.device)
+        found = self.detect(features, targets, pairs, [view.shape for view in views])
+        factors = torch.stack([view.factors(found.boxes) for view in views])[pairs.frames]
+        leaves = (found.boxes / factors[:, None], found.scores, found.valid)
+        sizes = [len(frames) * count for frames, count in zip(rows.values(), counts, strict=True)]
+        parts = zip(*(leaf.split(sizes) for leaf in leaves), strict=True)
+        return {
+            clip: Candidates(*(leaf.unflatten(0, (-1, count)) for leaf in part))
+            for clip, count, part in zip(rows, counts, parts, strict=True)
+        }
 
 
 class WindowTracker(BaseTracker):
@@ -214,12 +229,12 @@ class WindowTracker(BaseTracker):
 
     @torch.no_grad()
     def track_many(self, clips: Sequence[Clip]) -> list[tuple[Tracks, State]]:
-        states = [state for _, state in clips]
+        states = [self._own_state(state) for _, state in clips]
         tracks: list[list[Tracks]] = [[] for _ in clips]
-        for state in states:
-            self._check_state(state)
         for step in range(max((len(frames) for frames, _ in clips), default=0)):
-            running = [c for c, (frames, _) in enumerate(clips) if step < len(frames)]
+            running = [c for c, (frames, _) in enumerate(clips) if step < len(frames) and len(states[c])]
+            if not running:
+                continue
             joint = self.state_type.cat([states[c] for c in running])
             images = [clips[c][0][step] for c in running for _ in range(len(states[c]))]
             track, joint = self._step(images, joint)
@@ -230,15 +245,15 @@ class WindowTracker(BaseTracker):
                 states[clip] = state
         return [(_joined(parts, state), state) for parts, state in zip(tracks, states, strict=True)]
 
-    def _step(self, images: Sequence[Frame], state: State) -> tuple[tuple[Tensor, Tensor], State]:
-        """One frame of every target: boxes (M, 4), scores (M,), and the state after it."""
+    def _step(self, images: Sequence[Frame], state: State) -> tuple[tuple[Tensor, Tensor, Tensor], State]:
+        """One frame of every target: boxes (M, 4), scores (M,), validity (M,), and the state after it."""
         windows = self.crop(images, state)
         boxes, scores = self.predict_windows(windows, state)
         good = boxes.isfinite().all(-1) & scores.isfinite()
         boxes = boxes.where(good[:, None], state.boxes)
         scores = scores.where(good, scores.new_zeros(()))
         after = self.update(windows, state, boxes, scores)
-        return (boxes, scores), replace(after, boxes=boxes, age=state.age + 1)
+        return (boxes, scores, good), replace(after, boxes=boxes, age=state.age + 1)
 
 
 def _joined(parts: list[Tracks], state: State) -> Tracks:

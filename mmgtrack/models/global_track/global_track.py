@@ -1,4 +1,4 @@
-"""GlobalTrack: search the whole frame for the object seen in the first one (paper 002)."""
+"""GlobalTrack: search the whole frame for the object seen in the first one (Huang et al., 2020)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmgtrack.models.base import GlobalSearchTracker
-from mmgtrack.models.global_track.proposals import Proposals, image_sizes
+from mmgtrack.models.global_track.proposals import image_sizes
+from mmgtrack.models.pairs import Detections, Pairs
 from mmgtrack.registry import MODELS
-from mmgtrack.structures import Calibration, Candidates, ClipSample, State, Tracks
+from mmgtrack.structures import Calibration, ClipSample, State, Tracks
 
 
 @dataclass(frozen=True)
@@ -55,30 +56,30 @@ class GlobalTrack(GlobalSearchTracker, TwoStageDetector):
             roi_kernels=self.roi_head.modulator.encode(pooled),
         )
 
-    def detect(self, features: Sequence[Tensor], targets: State, shape: tuple[int, int]) -> Candidates:
+    def detect(
+        self,
+        features: Sequence[Tensor],
+        targets: State,
+        pairs: Pairs,
+        shapes: Sequence[tuple[int, int]],
+    ) -> Detections:
         assert isinstance(targets, GlobalTrackState)
-        num_frames, num_targets = len(features[0]), len(targets)
-        maps = self.rpn_head.modulate(features, targets.rpn_kernels)
-        frames = torch.arange(num_frames, device=maps[0].device).repeat_interleave(num_targets)
-        kernels = targets.roi_kernels.repeat(num_frames, 1, 1, 1)
-        found = self._detect_pairs(features, maps, frames, kernels, [shape] * len(frames))
-        return Candidates(*(t.unflatten(0, (num_frames, num_targets)) for t in found))
+        maps = self.rpn_head.modulate(features, targets.rpn_kernels[pairs.targets], pairs.frames)
+        kernels = targets.roi_kernels[pairs.targets]
+        return self._detect_pairs(features, maps, pairs.frames, kernels, shapes)
 
     def loss(self, inputs: dict[str, Tensor], data_samples: list[ClipSample]) -> dict[str, Any]:
         """Cross-query loss (Eq. 6): every target of the query image searches the same search image.
 
         The backbone sees each image once. Pairs weigh the same whatever their number of targets.
         """
-        features = self.extract(inputs['search'])
-        queries = [sample.instances['query'] for sample in data_samples]
-        counts = torch.tensor([len(q) for q in queries], device=features[0].device)
-        frames = torch.arange(len(queries), device=counts.device).repeat_interleave(counts)
-        shares = (1 / (counts * len(queries)))[frames]
-        targets = self.encode_targets(self.extract(inputs['query']), [q.bboxes for q in queries])
+        features, maps, frames, roi_kernels = self._encode_pairs(inputs, data_samples)
+        counts = torch.bincount(frames, minlength=len(data_samples))
+        shares = (1 / (counts * len(data_samples)))[frames]
         truths = [truth for sample in data_samples for truth in _search_truths(sample)]
-        shapes = [data_samples[f].img_shape['search'] for f in frames.tolist()]
+        image_shapes = [sample.img_shape['search'] for sample in data_samples]
+        shapes = [image_shapes[frame] for frame in frames.tolist()]
 
-        maps = self.rpn_head.modulate_pairs(features, targets['rpn_kernels'], frames)
         # losses and proposals in float32 also under autocast
         scores, deltas = ([level.float() for level in out] for out in self.rpn_head(maps))
         padded = tuple(inputs['search'].shape[-2:])
@@ -87,32 +88,39 @@ class GlobalTrack(GlobalSearchTracker, TwoStageDetector):
             for shape, share in zip(shapes, shares.tolist(), strict=True)
         ]
         losses = self.rpn_head.loss_by_feat(scores, deltas, truths, metas)
-        proposals = self.rpn_head.propose_from(scores, deltas, shapes, self.train_cfg.rpn_proposal)
+        sizes = image_sizes(shapes, scores[0])
+        proposals = self.rpn_head.propose_from(scores, deltas, sizes, self.train_cfg.rpn_proposal)
         samples = self.roi_head.sample(proposals, truths)
-        losses |= self.roi_head.loss_of_pairs(features, samples, frames, targets['roi_kernels'], shares)
+        losses |= self.roi_head.loss_of_pairs(features, samples, frames, roi_kernels, shares)
         return losses
 
     def predict(self, inputs: dict[str, Tensor], data_samples: list[ClipSample]) -> list[Tracks]:
-        queries = [sample.instances['query'].bboxes for sample in data_samples]
-        found, frames = self._search_pairs(inputs, data_samples, queries)
-        best, scores = found.boxes[:, 0], found.scores[:, 0] * found.valid[:, 0]
-        return [self.judge(best[frames == n][None], scores[frames == n][None]) for n in range(len(queries))]
+        features, maps, frames, kernels = self._encode_pairs(inputs, data_samples)
+        shapes = [sample.img_shape['search'] for sample in data_samples]
+        found = self._detect_pairs(features, maps, frames, kernels, shapes)
+        best = [leaf[:, 0] for leaf in found]
+        return [self.judge(*(leaf[frames == n][None] for leaf in best)) for n in range(len(data_samples))]
 
-    def _forward(self, inputs: dict[str, Tensor], data_samples: list[ClipSample]) -> Proposals:
-        queries = [sample.instances['query'].bboxes for sample in data_samples]
-        return self._search_pairs(inputs, data_samples, queries)[0]
+    def _forward(self, inputs: dict[str, Tensor], data_samples: list[ClipSample]) -> Detections:
+        features, maps, frames, kernels = self._encode_pairs(inputs, data_samples)
+        shapes = [sample.img_shape['search'] for sample in data_samples]
+        return self._detect_pairs(features, maps, frames, kernels, shapes)
 
-    def _search_pairs(
-        self, inputs: dict[str, Tensor], data_samples: list[ClipSample], queries: list[Tensor]
-    ) -> tuple[Proposals, Tensor]:
-        """Detections of every query in its own search image, and the image of each."""
+    def _encode_pairs(
+        self, inputs: dict[str, Tensor], data_samples: list[ClipSample]
+    ) -> tuple[Sequence[Tensor], list[Tensor], Tensor, Tensor]:
+        """Every target of each query image against its own search image.
+
+        Returns the search features, the modulated maps (P, C, H, W) a level, the search image (P,) of each
+        target, and its RoI kernel (P, C, 7, 7).
+        """
         features = self.extract(inputs['search'])
+        queries = [sample.instances['query'].bboxes for sample in data_samples]
         targets = self.encode_targets(self.extract(inputs['query']), queries)
         counts = torch.tensor([len(q) for q in queries], device=features[0].device)
         frames = torch.arange(len(queries), device=counts.device).repeat_interleave(counts)
-        shapes = [data_samples[f].img_shape['search'] for f in frames.tolist()]
-        maps = self.rpn_head.modulate_pairs(features, targets['rpn_kernels'], frames)
-        return self._detect_pairs(features, maps, frames, targets['roi_kernels'], shapes), frames
+        maps = self.rpn_head.modulate(features, targets['rpn_kernels'], frames)
+        return features, maps, frames, targets['roi_kernels']
 
     def _detect_pairs(
         self,
@@ -120,11 +128,14 @@ class GlobalTrack(GlobalSearchTracker, TwoStageDetector):
         maps: list[Tensor],
         frames: Tensor,
         kernels: Tensor,
-        shapes: list[tuple[int, int]],
-    ) -> Proposals:
-        """Both stages on P pairs: modulated maps (P, C, H, W) a level, RoI kernels (P, C, 7, 7)."""
-        proposals = self.rpn_head.propose(maps, shapes, self.test_cfg.rpn)
-        sizes = image_sizes(shapes, proposals.boxes)
+        shapes: Sequence[tuple[int, int]],
+    ) -> Detections:
+        """Both stages on P pairs: modulated maps (P, C, H, W) a level, RoI kernels (P, C, 7, 7).
+
+        frames: (P,) image of each pair; shapes: unpadded (h, w) of the images.
+        """
+        sizes = image_sizes(shapes, maps[0])[frames]
+        proposals = self.rpn_head.propose(maps, sizes, self.test_cfg.rpn)
         return self.roi_head.detect(features, proposals, frames, kernels, sizes)
 
 

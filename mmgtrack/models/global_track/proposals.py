@@ -1,25 +1,14 @@
-"""Proposals of P (frame, target) pairs at once: top-k, decode, clip, NMS, without a loop over pairs."""
+"""Detections of P (frame, target) pairs at once: top-k, decode, clip, NMS, without a loop over pairs."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from mmdet.models.task_modules.coders import BaseBBoxCoder
 from mmengine.config import ConfigDict
 from torch import Tensor
 
+from mmgtrack.models.pairs import Detections
 from mmgtrack.ops import batched_greedy_nms
-
-
-class Proposals(NamedTuple):
-    """K boxes a pair, best first.
-
-    boxes: (P, K, 4) xyxy network pixels; scores: (P, K) in [0, 1]; valid: (P, K) bool, invalid rows last.
-    """
-
-    boxes: Tensor
-    scores: Tensor
-    valid: Tensor
 
 
 def image_sizes(shapes: Sequence[tuple[int, int]], like: Tensor) -> Tensor:
@@ -34,7 +23,7 @@ def select_proposals(
     coder: BaseBBoxCoder,
     sizes: Tensor,
     cfg: ConfigDict,
-) -> Proposals:
+) -> Detections:
     """RPN outputs to proposals (official GlobalTrack: NMS inside each level, then the best over levels).
 
     scores: per level (P, A, H, W) logits; deltas: per level (P, 4A, H, W); anchors: per level (H*W*A, 4).
@@ -46,11 +35,15 @@ def select_proposals(
     return keep_best(torch.cat(boxes, 1), torch.cat(level_scores, 1), torch.cat(valid, 1), cfg.max_per_img)
 
 
-def keep_best(boxes: Tensor, scores: Tensor, valid: Tensor, count: int) -> Proposals:
-    """The ``count`` best valid rows of each pair, sorted by score, stable among equals."""
+def keep_best(boxes: Tensor, scores: Tensor, valid: Tensor, count: int) -> Detections:
+    """The ``count`` best valid rows of each pair, sorted by score, stable among equals.
+
+    Rows with a number that is not finite are not valid.
+    """
+    valid = valid & scores.isfinite() & boxes.isfinite().all(-1)
     ranked, order = scores.masked_fill(~valid, -1).sort(dim=1, descending=True, stable=True)
     order = order[:, :count]
-    return Proposals(
+    return Detections(
         boxes.gather(1, order[..., None].expand(-1, -1, 4)),
         ranked[:, :count].clamp(min=0),
         valid.gather(1, order),
@@ -64,9 +57,9 @@ def _level_candidates(
     coder: BaseBBoxCoder,
     sizes: Tensor,
     cfg: ConfigDict,
-) -> Proposals:
+) -> Detections:
     """The best anchors of one level, decoded, clipped and thinned by NMS: (P, k) rows."""
-    logits = scores.permute(0, 2, 3, 1).flatten(1)
+    logits = scores.permute(0, 2, 3, 1).flatten(1).nan_to_num(-torch.inf, -torch.inf, -torch.inf)
     offsets = deltas.permute(0, 2, 3, 1).reshape(len(deltas), -1, 4)
     ranked, order = logits.sigmoid().sort(dim=1, descending=True, stable=True)
     ranked, order = ranked[:, : cfg.nms_pre], order[:, : cfg.nms_pre]
@@ -75,4 +68,4 @@ def _level_candidates(
     boxes = torch.minimum(boxes.clamp(min=0), sizes[:, None])
     valid = (boxes[..., 2:] - boxes[..., :2] > cfg.min_bbox_size).all(-1)
     keep = batched_greedy_nms(boxes, cfg.nms.iou_threshold, valid)
-    return Proposals(boxes, ranked, keep)
+    return Detections(boxes, ranked, keep)

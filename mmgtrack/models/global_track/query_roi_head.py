@@ -12,7 +12,8 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmgtrack.models.global_track.proposals import Proposals, keep_best
+from mmgtrack.models.global_track.proposals import keep_best
+from mmgtrack.models.pairs import Detections
 from mmgtrack.ops import batched_greedy_nms
 from mmgtrack.registry import MODELS
 
@@ -67,11 +68,11 @@ class QueryRoIHead(StandardRoIHead):
     def detect(
         self,
         features: Sequence[Tensor],
-        proposals: Proposals,
+        proposals: Detections,
         frames: Tensor,
         kernels: Tensor,
         sizes: Tensor,
-    ) -> Proposals:
+    ) -> Detections:
         """Score and refine proposals of P pairs, suppress duplicates, sort: (P, K) rows.
 
         frames: (P,) image of each pair; kernels: (P, C, 7, 7); sizes: (P, 4) limits of boxes.
@@ -89,7 +90,7 @@ class QueryRoIHead(StandardRoIHead):
         keep[:, 0] |= found.valid[:, 0]  # the best hypothesis stays whatever its score
         return keep_best(found.boxes, found.scores, keep, self.test_cfg.max_per_img)
 
-    def sample(self, proposals: Proposals, truths: list[InstanceData]) -> list[SamplingResult]:
+    def sample(self, proposals: Detections, truths: list[InstanceData]) -> list[SamplingResult]:
         """Assign and sample each pair's proposals against its own target (0 or 1 boxes)."""
         results = []
         for boxes, valid, truth in zip(proposals.boxes, proposals.valid, truths, strict=True):

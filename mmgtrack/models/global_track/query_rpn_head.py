@@ -9,8 +9,9 @@ from mmdet.models.task_modules.samplers import PseudoSampler
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
-from mmgtrack.models.global_track.proposals import Proposals, image_sizes, select_proposals
+from mmgtrack.models.global_track.proposals import select_proposals
 from mmgtrack.models.layers import DynamicCorrelation
+from mmgtrack.models.pairs import Detections
 from mmgtrack.registry import MODELS
 
 
@@ -45,40 +46,26 @@ class QueryRPNHead(RPNHead):
         """Kernels (M, L, O, C / groups, k, k) of RoI features (M, C, R, R); L is 1 if levels share."""
         return torch.stack([c.generate(targets) for c in self.correlations], dim=1)
 
-    def modulate(self, features: Sequence[Tensor], kernels: Tensor) -> list[Tensor]:
-        """Every frame for every target: per level (N, C, H, W) to (N * M, C, H, W), frames outermost."""
-        return [
-            self._correlation(level)(x, self._kernel(kernels, level)).flatten(0, 1)
-            for level, x in enumerate(features)
-        ]
-
-    def modulate_pairs(self, features: Sequence[Tensor], kernels: Tensor, frames: Tensor) -> list[Tensor]:
+    def modulate(self, features: Sequence[Tensor], kernels: Tensor, frames: Tensor) -> list[Tensor]:
         """Target p in frame ``frames[p]``: per level (N, C, H, W) to (P, C, H, W)."""
         return [
             self._correlation(level).forward_pairs(x, self._kernel(kernels, level), frames)
             for level, x in enumerate(features)
         ]
 
-    def propose(
-        self, maps: Sequence[Tensor], shapes: Sequence[tuple[int, int]], cfg: ConfigDict
-    ) -> Proposals:
-        """Proposals of modulated maps (P, C, H, W) a level; ``shapes[p]`` is the unpadded (h, w)."""
+    def propose(self, maps: Sequence[Tensor], sizes: Tensor, cfg: ConfigDict) -> Detections:
+        """Proposals of modulated maps (P, C, H, W) a level; sizes: (P, 4) limits of boxes, w, h, w, h."""
         scores, deltas = self(maps)
-        return self.propose_from(scores, deltas, shapes, cfg)
+        return self.propose_from(scores, deltas, sizes, cfg)
 
     @torch.no_grad()
     def propose_from(
-        self,
-        scores: Sequence[Tensor],
-        deltas: Sequence[Tensor],
-        shapes: Sequence[tuple[int, int]],
-        cfg: ConfigDict,
-    ) -> Proposals:
+        self, scores: Sequence[Tensor], deltas: Sequence[Tensor], sizes: Tensor, cfg: ConfigDict
+    ) -> Detections:
         """Proposals of the head's raw outputs, detached. cfg: nms_pre, nms, max_per_img, min_bbox_size."""
         anchors = self.prior_generator.grid_priors(
             [s.shape[-2:] for s in scores], dtype=scores[0].dtype, device=scores[0].device
         )
-        sizes = image_sizes(shapes, scores[0])
         return select_proposals(scores, deltas, anchors, self.bbox_coder, sizes, cfg)
 
     def get_targets(self, *args: Any, **kwargs: Any) -> tuple:
