@@ -8,8 +8,6 @@ _base_ = [
 ]
 
 channels = 64
-# ImageNet weights, torchvision's or mmdet's names
-pretrained = '{{_base_.data_root}}/weights/mobilenetv2_1.0_imagenet_features_fp16.npz'
 xavier = dict(type='Xavier', layer='Conv2d', distribution='uniform')
 
 model = dict(
@@ -23,7 +21,7 @@ model = dict(
         out_indices=(1, 2, 4, 5),  # 24, 32, 96, 160 channels at strides 4, 8, 16, 32
         frozen_stages=3,  # half the cost of a step; little data would only spoil these layers
         norm_eval=True,
-        init_cfg=dict(type='Pretrained', checkpoint=pretrained)),
+        init_cfg=dict(type='Pretrained', checkpoint=_base_.pretrained)),
     neck=dict(in_channels=[24, 32, 96, 160], out_channels=channels),
     rpn_head=dict(
         type='mmgtrack.QueryRPNHead',

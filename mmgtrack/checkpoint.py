@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import numpy as np
 import torch
+from mmengine.dist import barrier, get_local_rank
 from mmengine.logging import HistoryBuffer
-from mmengine.runner.checkpoint import CheckpointLoader
+from mmengine.runner.checkpoint import CheckpointLoader, get_torchvision_models
 
 from mmgtrack.errors import CheckpointError
 from mmgtrack.files import replacing
@@ -55,11 +57,19 @@ def load_checkpoint_file(path: str | os.PathLike[str], map_location: Any = 'cpu'
     except Exception as error:  # torch raises many kinds for a damaged or unsafe file
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f'cannot read the checkpoint {path} safely: {reason}') from error
-    if isinstance(content, dict) and isinstance(content.get('state_dict'), dict):
-        return content
-    if isinstance(content, dict) and content and all(torch.is_tensor(v) for v in content.values()):
+    if isinstance(content, dict) and _is_weights(content.get('state_dict')):
+        meta = content.get('meta')
+        return {**content, 'meta': meta if isinstance(meta, dict) else {}}
+    if content and _is_weights(content):
         return {'state_dict': content, 'meta': {}}
     raise CheckpointError(f'{path} holds no state_dict; expected a checkpoint of mmengine or mmgtrack')
+
+
+def _is_weights(value: Any) -> bool:
+    """A dict from names to tensors."""
+    return isinstance(value, dict) and all(
+        isinstance(key, str) and torch.is_tensor(weight) for key, weight in value.items()
+    )
 
 
 def _read_arrays(path: Path) -> dict[str, torch.Tensor]:
@@ -69,15 +79,46 @@ def _read_arrays(path: Path) -> dict[str, torch.Tensor]:
 
 
 def use_safe_loading() -> None:
-    """Make mmengine's Runner (load_from, resume, Pretrained) read local files through this module.
+    """Make mmengine's Runner (load_from, resume, Pretrained) read every checkpoint through this module.
 
-    mmengine 0.10.12 tries the safe way and falls back to executing the file; this does not fall back.
+    mmengine 0.10.12 tries the safe way and falls back to executing the file; this does not fall back. Files
+    and http(s) and torchvision addresses are read; other schemes are refused.
     """
+    for prefix in [prefix for prefix in CheckpointLoader._schemes if prefix]:
+        CheckpointLoader.register_scheme(prefixes=prefix, loader=_refuse, force=True)
+    CheckpointLoader.register_scheme(prefixes='', loader=_load_local, force=True)
+    CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), loader=_load_url, force=True)
+    CheckpointLoader.register_scheme(prefixes='torchvision://', loader=_load_torchvision, force=True)
 
-    def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
-        return load_checkpoint_file(os.path.expanduser(filename), map_location or 'cpu')
 
-    CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
+def _load_local(filename: str, map_location: Any = None) -> dict[str, Any]:
+    return load_checkpoint_file(os.path.expanduser(filename), map_location or 'cpu')
+
+
+def _load_url(filename: str, map_location: Any = None, model_dir: str | None = None) -> dict[str, Any]:
+    """Download once into torch's cache, then read the file safely; one process a machine downloads."""
+    folder = Path(model_dir or Path(torch.hub.get_dir()) / 'checkpoints')
+    path = folder / Path(urlparse(filename).path).name
+    if get_local_rank() == 0 and not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(filename, str(path), progress=False)
+        except OSError as error:
+            raise CheckpointError(f'cannot download {filename}: {error}') from error
+    barrier()
+    return load_checkpoint_file(path, map_location or 'cpu')
+
+
+def _load_torchvision(filename: str, map_location: Any = None) -> dict[str, Any]:
+    name = filename.removeprefix('torchvision://')
+    urls = get_torchvision_models()
+    if name not in urls:
+        raise CheckpointError(f'torchvision offers no weights {name!r}')
+    return _load_url(urls[name], map_location)
+
+
+def _refuse(filename: str, map_location: Any = None) -> dict[str, Any]:
+    raise CheckpointError(f'{filename}: this scheme cannot be read safely; download the file, give its path')
 
 
 def save_checkpoint_file(content: dict[str, Any], path: str | os.PathLike[str]) -> None:

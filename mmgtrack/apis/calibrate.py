@@ -79,13 +79,14 @@ def collect_scores(tracker: BaseTracker, data: Reader) -> FrameScores:
     """Scores of the chosen boxes over all sequences whose first frame shows a target."""
     parts = []
     for index in range(len(data)):
-        sequence, other = data[index], data[(index + 1) % len(data)]
+        sequence = data[index]
         targets = np.flatnonzero(sequence.present[0])
         if len(targets) == 0:
             continue
         state = tracker.encode(read_frame(sequence.frame_paths[0]), sequence.boxes[0, targets])
         parts.append(_own_frames(tracker, sequence, targets, state))
-        if len(data) > 1:
+        other = _other_video(data, index)
+        if other is not None:
             parts.append(_foreign_frames(tracker, other, state))
     if not parts:
         raise DataError('calibration needs sequences whose first frame shows a target, got none')
@@ -94,6 +95,12 @@ def collect_scores(tracker: BaseTracker, data: Reader) -> FrameScores:
         np.concatenate([part.present for part in parts]),
         np.concatenate([part.correct for part in parts]),
     )
+
+
+def _other_video(data: Reader, index: int) -> Sequence | None:
+    """The next sequence that is cut from another film."""
+    following = (data[(index + step) % len(data)] for step in range(1, len(data)))
+    return next((other for other in following if not other.shares_video(data[index])), None)
 
 
 def _own_frames(tracker: BaseTracker, sequence: Sequence, targets: np.ndarray, state: State) -> FrameScores:

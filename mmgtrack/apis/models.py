@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope
 
 from mmgtrack import zoo
 from mmgtrack.checkpoint import load_checkpoint_file
-from mmgtrack.errors import CheckpointError, InputError, ModelNotFoundError
+from mmgtrack.errors import CheckpointError, InputError, MMGTrackError, ModelNotFoundError
 from mmgtrack.models.base import BaseTracker
 from mmgtrack.registry import MODELS
 from mmgtrack.structures import Calibration
@@ -22,12 +22,20 @@ from mmgtrack.structures import Calibration
 def load_config(model: str | os.PathLike[str]) -> tuple[str, Config]:
     """Name and config of a zoo model or of a config file (a path that ends in .py)."""
     text = os.fspath(model)
-    if not text.endswith('.py'):
+    if text.endswith('.py'):
+        if not Path(text).is_file():
+            raise ModelNotFoundError(f'no config file {text}')
+        name, path = Path(text).stem, Path(text)
+    else:
         info = zoo.find_model(text)
-        return info.name, Config.fromfile(zoo.config_path(info))
-    if not Path(text).is_file():
-        raise ModelNotFoundError(f'no config file {text}')
-    return Path(text).stem, Config.fromfile(text)
+        name, path = info.name, zoo.config_path(info)
+    try:
+        config = Config.fromfile(path)
+    except Exception as error:  # a config is a program: it can fail in any way
+        raise ModelNotFoundError(f'cannot read the config {path}: {_first_line(error)}') from error
+    if not isinstance(config.get('model'), dict):
+        raise ModelNotFoundError(f'the config {path} has no dict named model')
+    return name, config
 
 
 def build_tracker(
@@ -45,7 +53,7 @@ def build_tracker(
     name, config = load_config(model)
     source = Path(checkpoint) if checkpoint is not None else _shipped_weights(name)
     tracker = build_network(config)
-    digest = hashlib.sha256(json.dumps(config.model.to_dict(), sort_keys=True, default=str).encode())
+    digest = hashlib.sha256(json.dumps(_what_counts(config.model), sort_keys=True, default=str).encode())
     if source is None:
         warnings.warn(
             f'{name} comes without weights and none were given: its weights are RANDOM and its tracks '
@@ -63,10 +71,16 @@ def build_tracker(
 
 def build_network(config: Config) -> BaseTracker:
     """The model of a config with no weights loaded, not even those its backbone starts training from."""
-    init_default_scope(config.get('default_scope', 'mmdet'))
     settings = config.model.copy()
-    settings['backbone'] = dict(settings['backbone'], init_cfg=None)
-    tracker = MODELS.build(settings)
+    if 'backbone' in settings:
+        settings['backbone'] = dict(settings['backbone'], init_cfg=None)
+    try:
+        with DefaultScope.overwrite_default_scope(config.get('default_scope', 'mmdet')):
+            tracker = MODELS.build(settings)
+    except MMGTrackError:
+        raise
+    except Exception as error:  # whatever a wrong type, shape or name in the config runs into
+        raise InputError(f'the config builds no model: {_first_line(error)}') from error
     if not isinstance(tracker, BaseTracker):
         raise InputError(f'the config builds a {type(tracker).__name__}, which is no tracker')
     return tracker
@@ -74,7 +88,7 @@ def build_network(config: Config) -> BaseTracker:
 
 def load_weights(tracker: BaseTracker, content: dict[str, Any], name: str, source: str) -> None:
     """Load a checkpoint's weights and calibration; every key must fit."""
-    meta = content.get('meta') or {}
+    meta = content['meta']
     made_by = meta.get('config_name')
     if made_by is not None and made_by != name:
         raise CheckpointError(f'{source} was made with the config {made_by!r}, not {name!r}')
@@ -92,18 +106,36 @@ def load_weights(tracker: BaseTracker, content: dict[str, Any], name: str, sourc
     # half-precision files are read into float32, the precision of the model
     tracker.load_state_dict({k: v.to(own[k].dtype) for k, v in weights.items()}, strict=False)
     if 'calibration' in meta:
-        tracker.calibration = Calibration(**meta['calibration'])
+        try:
+            tracker.calibration = Calibration(**meta['calibration'])
+        except (TypeError, InputError) as error:
+            raise CheckpointError(f'{source} holds no valid calibration: {error}') from error
 
 
 def check_device(device: str) -> torch.device:
     """A device that is there."""
     try:
         target = torch.device(device)
-    except RuntimeError as error:
-        raise InputError(f"device must be like 'cpu' or 'cuda:0', got {device!r}") from error
-    if target.type == 'cuda' and not torch.cuda.is_available():
-        raise InputError(f'device {device!r} asked for, but torch sees no CUDA device here; use cpu')
+        if target.type == 'meta':
+            raise RuntimeError('a meta tensor holds no numbers')
+        torch.zeros(1, device=target)
+    except Exception as error:  # torch raises whatever its back-end does
+        raise InputError(
+            f"device must be one that torch can use here, like 'cpu' or 'cuda:0', got {device!r}: "
+            f'{_first_line(error)}'
+        ) from error
     return target
+
+
+def _what_counts(settings: Any) -> Any:
+    """The settings that results depend on: not where training starts, nor how many frames a pass takes."""
+    if isinstance(settings, dict):
+        kept = {k: v for k, v in settings.items() if k not in _WITHOUT_EFFECT}
+        return {k: _what_counts(v) for k, v in kept.items()}
+    return [_what_counts(v) for v in settings] if isinstance(settings, (list, tuple)) else settings
+
+
+_WITHOUT_EFFECT = {'init_cfg', 'pretrained', 'train_cfg', 'batch_frames', 'calibration', 'frozen_stages'}
 
 
 def _shipped_weights(name: str) -> Path | None:
@@ -116,3 +148,7 @@ def _shipped_weights(name: str) -> Path | None:
 def _some(keys: list[str]) -> str:
     shown = ', '.join(keys[:3])
     return f'{len(keys)} keys' + (f' ({shown}{", ..." if len(keys) > 3 else ""})' if keys else '')
+
+
+def _first_line(error: Exception) -> str:
+    return f'{type(error).__name__}: {(str(error).strip().splitlines() or [""])[0]}'

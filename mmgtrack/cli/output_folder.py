@@ -45,5 +45,17 @@ def check_folder(folder: Path, num_targets: int, *, video: bool) -> Path:
     return folder
 
 
+def check_not_source(folder: Path, source: str, num_targets: int, *, video: bool) -> None:
+    """Refuse a folder in which a result would take the place of the source, or of one of its frames."""
+    for name in result_names(num_targets, video=video):
+        result = folder / name
+        if result.exists() and (_is_same(result, Path(source)) or _is_same(result.parent, Path(source))):
+            raise OutputError(f'{result}: this result would replace the source; choose another --out')
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return other.exists() and one.samefile(other)
+
+
 def _is_result(name: str) -> bool:
     return name == _VIDEO_NAME or re.fullmatch(r'track_\d+\.csv', name) is not None

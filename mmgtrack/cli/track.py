@@ -60,7 +60,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check everything, then track; nothing is created before all that can be checked is right."""
-    from mmgtrack.cli.output_folder import check_folder, default_folder
+    from mmgtrack.cli.output_folder import check_folder, check_not_source, default_folder
 
     boxes = [parse_box(text) for text in args.box]
     if not boxes:
@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     if args.start_frame < 0:
         raise InputError(f'--start-frame must be 0 or more, got {args.start_frame}')
     folder = check_folder(args.out or default_folder(args.source), len(boxes), video=args.video)
+    check_not_source(folder, args.source, len(boxes), video=args.video)
     _silence_decoders()
     from mmgtrack.apis import FrameReader, open_source
     from mmgtrack.apis.results import require_av

@@ -121,7 +121,7 @@ class ClipSampler:
         return frames if clip.present[frames[0], target] else None
 
     def _other_frame(self, other: Sequence, clip: Sequence, rng: np.random.Generator) -> RoleFrame | None:
-        if other.frame_paths[0] == clip.frame_paths[0]:
+        if other.shares_video(clip):
             return None
         frame = int(rng.integers(len(other)))
         present = _at_most(np.flatnonzero(other.present[frame]), self.max_instances, rng)

@@ -20,6 +20,8 @@ class Sequence:
     - ``present``: (F, M) bool, True where the target is visible and has a box.
     - ``labelled``: (F, M) bool, True where ``present`` is known; ``~present & labelled`` is true absence,
       ``~labelled`` a frame that neither training nor evaluation should count for this target.
+    - ``video``: the film it is cut from, by default itself; two sequences of one film may show the same
+      objects, so neither serves as a picture without the other's targets.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Sequence:
     boxes: np.ndarray
     present: np.ndarray
     labelled: np.ndarray
+    video: str = ''
 
     def __post_init__(self) -> None:
         shape = (len(self.frame_paths), self.num_targets)
@@ -38,6 +41,11 @@ class Sequence:
 
     def __len__(self) -> int:
         return len(self.frame_paths)
+
+    def shares_video(self, other: 'Sequence') -> bool:
+        """Whether both may show the same objects."""
+        same_film = bool(self.video) and self.video == other.video
+        return same_film or not set(self.frame_paths).isdisjoint(other.frame_paths)
 
     @property
     def num_targets(self) -> int:

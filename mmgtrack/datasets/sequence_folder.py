@@ -1,5 +1,6 @@
 """Reader of benchmarks that keep one folder a video."""
 
+import json
 import re
 from collections import OrderedDict
 from collections.abc import Sequence as Names
@@ -81,7 +82,7 @@ class SequenceFolder:
             if flags is not None:
                 absent[:, column] = _sized(read_flags(flags), frames, flags)
         boxes[absent] = np.nan
-        return Sequence(name, frames, boxes, has_box & ~absent, labelled | absent)
+        return Sequence(name, frames, boxes, has_box & ~absent, labelled | absent, _video(folder))
 
     def _frame_paths(self, folder: Path) -> tuple[str, ...]:
         listing = folder / 'frames.txt'
@@ -94,6 +95,17 @@ class SequenceFolder:
         if not files:
             raise DataError(f'{images} holds no image ({", ".join(sorted(IMAGE_SUFFIXES))})')
         return tuple(str(file) for file in sorted(files, key=lambda file: _natural(file.name)))
+
+
+def _video(folder: Path) -> str:
+    """The field ``video`` of the folder's meta.json, where there is one."""
+    meta = folder / 'meta.json'
+    if not meta.is_file():
+        return ''
+    try:
+        return str(json.loads(meta.read_text(encoding='utf-8')).get('video', ''))
+    except (ValueError, AttributeError) as error:
+        raise DataError(f'{meta} is no JSON object: {error}') from error
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -33,6 +33,6 @@ def build_runner(
     settings.merge_from_dict(options or {})
     settings.launcher = launcher
     settings.work_dir = work_dir or settings.get('work_dir') or str(Path('work_dirs') / path.stem)
-    settings.resume = bool(resume)
+    settings.resume = bool(resume) or settings.get('resume', False)
     settings.load_from = resume if isinstance(resume, str) else load_from or settings.get('load_from')
     return Runner.from_cfg(settings)

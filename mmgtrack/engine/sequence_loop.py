@@ -20,7 +20,7 @@ from mmgtrack.structures import Tracks
 def track_sequence(model: BaseTracker, frame_paths: Sequence[Any], boxes: np.ndarray) -> Tracks:
     """Tracks (F - 1, M) of targets given by boxes (M, 4) in the first of F frames."""
     state = model.encode(read_frame(frame_paths[0]), boxes)
-    parts = []
+    parts = [model.track([], state)[0].to('cpu')]
     for start in range(1, len(frame_paths), model.batch_frames):
         frames = [read_frame(p) for p in frame_paths[start : start + model.batch_frames]]
         part, state = model.track(frames, state)
@@ -32,8 +32,9 @@ class _SequenceLoop(BaseLoop):
     """Track each sequence of a reader from its first frame and hand the result to the metrics.
 
     The data loader is used as a list of sequences only: frames are read as the tracker wants them.
-    A metric gets ``data_batch = [Sequence]`` and ``data_samples = [dict(name, boxes, scores)]`` with
-    boxes (F - 1, M, 4) and scores (F - 1, M) as float64 arrays.
+    A metric gets ``data_batch = [Sequence]`` and ``data_samples = [dict(name, targets, boxes, scores)]``:
+    targets (M,), the columns of the targets that the first frame shows (others cannot be started there),
+    boxes (F - 1, M, 4) and scores (F - 1, M), float64 arrays.
     """
 
     def __init__(
@@ -59,15 +60,19 @@ class _SequenceLoop(BaseLoop):
         model.eval()
         tracker = model.module if is_model_wrapper(model) else model
         for sequence in self.sequences():
-            first = np.asarray(sequence.boxes[0])
-            tracks = track_sequence(tracker, sequence.frame_paths, first)
-            result = dict(
-                name=sequence.name,
-                boxes=tracks.boxes.double().numpy(),
-                scores=tracks.scores.double().numpy(),
-            )
+            targets = np.flatnonzero(sequence.present[0])
+            if len(targets):
+                tracks = track_sequence(tracker, sequence.frame_paths, sequence.boxes[0, targets])
+                boxes, scores = tracks.boxes.double().numpy(), tracks.scores.double().numpy()
+            else:
+                boxes, scores = np.zeros((len(sequence) - 1, 0, 4)), np.zeros((len(sequence) - 1, 0))
+            result = dict(name=sequence.name, targets=targets, boxes=boxes, scores=scores)
             self.evaluator.process(data_samples=[result], data_batch=[sequence])
-            print_log(f'tracked {sequence.name}: {len(tracks) + 1} frames', self.runner.logger)
+            print_log(
+                f'tracked {sequence.name}: {len(sequence)} frames, {len(targets)} of '
+                f'{sequence.num_targets} targets start in the first',
+                self.runner.logger,
+            )
         return self.evaluator.evaluate(len(self.dataloader.dataset))
 
 

@@ -41,8 +41,8 @@ def success_auc(predicted: np.ndarray, truth: np.ndarray) -> float:
 class SuccessMetric(BaseMetric):
     """Success AUC of every sequence and their mean (each sequence weighs the same).
 
-    Rule: frames 2..n, IoU > t at 21 thresholds, frames without a box left out; every target of a
-    sequence counts as a sequence.
+    Rule: frames 2..n, IoU > t at 21 thresholds, frames without a box left out; every target that the first
+    frame shows counts as a sequence.
     """
 
     default_prefix = 'success'
@@ -51,13 +51,14 @@ class SuccessMetric(BaseMetric):
         for sequence, result in zip(data_batch, data_samples, strict=True):
             truth = np.where(sequence.present[..., None], sequence.boxes, np.nan)[1:]
             several = truth.shape[1] > 1
+            columns = enumerate(result['targets'])
             # one entry a sequence: mmengine cuts the ranks' joint list to the number of sequences
             self.results.append(
                 {
                     f'{sequence.name}#{target + 1}' if several else sequence.name: success_auc(
-                        result['boxes'][:, target], truth[:, target]
+                        result['boxes'][:, column], truth[:, target]
                     )
-                    for target in range(truth.shape[1])
+                    for column, target in columns
                 }
             )
 

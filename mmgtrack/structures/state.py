@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from numbers import Integral
 from typing import Any, ClassVar, cast
 
 import torch
@@ -51,15 +52,18 @@ class State:
 
     def keep(self, targets: Sequence[int]) -> Self:
         """Only the targets with these indices, in this order."""
-        bad = [t for t in targets if not 0 <= t < len(self)]
+        chosen = list(targets)
+        bad = [t for t in chosen if not _is_index(t, len(self))]
         if bad:
-            raise StateError(f'targets to keep must be in 0..{len(self) - 1}, got {bad}')
-        index = torch.as_tensor(list(targets), dtype=torch.long)
-        return self._map(
-            lambda leaf: (
-                leaf[index.to(leaf.device)] if isinstance(leaf, Tensor) else tuple(leaf[t] for t in targets)
-            )
-        )
+            raise StateError(f'targets to keep must be whole numbers in 0..{len(self) - 1}, got {bad}')
+        index = torch.tensor([int(t) for t in chosen], dtype=torch.long)
+
+        def pick(leaf: Any) -> Any:
+            if isinstance(leaf, Tensor):
+                return leaf[index.to(leaf.device)]
+            return tuple(leaf[t] for t in index.tolist())
+
+        return self._map(pick)
 
     def to(self, target: torch.device | str | torch.dtype) -> Self:
         """The same state on another device, or with another floating dtype."""
@@ -92,14 +96,17 @@ class State:
         missing = [f.name for f in fields(cls) if f.name not in content]
         if missing:
             raise StateError(f'{path} lacks the fields {missing} of {kind}')
-        return cls(**{f.name: _tuples(content[f.name]) for f in fields(cls)})
+        state = cls(**{f.name: _tuples(content[f.name]) for f in fields(cls)})
+        state._check_leaves(path)
+        return state
 
     @classmethod
     def cat(cls, states: Sequence['State']) -> Self:
         """Join states of the same model along the targets."""
-        first = states[0]
+        first, device = states[0], states[0].age.device
         for state in states[1:]:
             first.check_same(type(state), state.model, state.fingerprint)
+        states = [state.to(device) for state in states]
         joined: dict[str, Any] = {}
         for name in first._leaf_names():
             leaves = [getattr(s, name) for s in states]
@@ -122,11 +129,25 @@ class State:
                 f'{model!r} ({fingerprint[:8]}): encode the targets again'
             )
 
+    def _check_leaves(self, path: str | os.PathLike[str]) -> None:
+        """Refuse a file whose fields do not describe the same number of targets."""
+        count = self.age.numel() if isinstance(self.age, Tensor) else -1
+        leaves = {name: getattr(self, name) for name in self._leaf_names()}
+        wrong = [n for n, v in leaves.items() if not isinstance(v, (Tensor, tuple)) or len(v) != count]
+        if wrong:
+            raise StateError(f'{path} is damaged: the fields {wrong} do not hold one value a target')
+
     def _leaf_names(self) -> list[str]:
         return [f.name for f in fields(self) if f.name not in _STATIC]
 
     def _map(self, function: Any) -> Self:
         return replace(self, **{name: function(getattr(self, name)) for name in self._leaf_names()})
+
+
+def _is_index(value: Any, count: int) -> bool:
+    """Whether it is a whole number in 0..count - 1; a mask's True and False are none."""
+    number = value.item() if isinstance(value, Tensor) and value.ndim == 0 else value
+    return isinstance(number, Integral) and not isinstance(number, bool) and 0 <= int(number) < count
 
 
 def _convert(leaf: Any, target: torch.device | str | torch.dtype) -> Any:

@@ -5,7 +5,6 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from mmgtrack.errors import CheckpointError, ModelNotFoundError
@@ -32,7 +31,6 @@ class ModelInfo:
     params: int | None = None
 
 
-@cache
 def list_models() -> list[ModelInfo]:
     """All models, the default first."""
     entries = json.loads((_HERE / 'index.json').read_text(encoding='utf-8'))
@@ -58,8 +56,11 @@ def config_path(info: ModelInfo) -> Path:
 
 
 def config_folders() -> list[Path]:
-    """Where configs are: the checkout's own folder first, so that an editable install sees edits."""
-    return [_HERE.parents[1] / 'configs', _HERE.parent / '.mim' / 'configs']
+    """Where configs are: the checkout's own folder, where there is one; else those packed into the wheel."""
+    checkout = _HERE.parents[1]
+    if (checkout / 'pyproject.toml').is_file():
+        return [checkout / 'configs']
+    return [_HERE.parent / '.mim' / 'configs']
 
 
 def weights_path(info: ModelInfo) -> Path | None:

@@ -1,18 +1,26 @@
 """Training by mmengine's Runner on a small folder of clips: runs, resumes, validates, stays safe."""
 
 import pickle
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
+from mmengine.runner.checkpoint import CheckpointLoader
 
+from mmgtrack.apis.models import build_network
 from mmgtrack.checkpoint import load_checkpoint_file, use_safe_loading
 from mmgtrack.datasets.synthetic import synthetic_clip, write_sequence
 from mmgtrack.engine.launch import build_runner
 from mmgtrack.errors import CheckpointError, InputError
+from mmgtrack.models.backbones import TruncatedMobileNetV2
+from mmgtrack.registry import MODELS
+from tests.models.test_global_track import pair
 from tests.trackers import CONFIGS, SMALL
 
 EPOCHS = 2
@@ -101,6 +109,20 @@ def test_the_test_loop_measures_every_sequence(clips: Path, trained: Path, tmp_p
     assert metrics['success/auc'] == pytest.approx(np.mean([metrics[name] for name in names]))
 
 
+def test_targets_that_come_later_and_single_frames_do_not_stop_a_test(
+    clips: Path, trained: Path, tmp_path: Path
+) -> None:
+    late = synthetic_clip(num_frames=4, size=(64, 96), num_targets=2, absences={1: (0, 2)}, seed=5)
+    write_sequence(late, tmp_path / 'data' / 'late')
+    write_sequence(synthetic_clip(num_frames=1, size=(64, 96)), tmp_path / 'data' / 'single')
+    reader = {'test_dataloader.dataset.root': str(tmp_path / 'data')}
+    runner = small_runner(clips, tmp_path, load_from=str(trained / 'epoch_2.pth'), options=reader)
+    metrics = runner.test()
+    assert set(metrics) == {'success/auc', 'success/late#1', 'success/single'}
+    assert np.isnan(metrics['success/single'])
+    assert metrics['success/auc'] == metrics['success/late#1']
+
+
 def test_a_missing_config_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match='no config file'):
         build_runner(tmp_path / 'no.py')
@@ -121,6 +143,33 @@ def test_load_from_does_not_execute_a_pickle(clips: Path, tmp_path: Path) -> Non
     with pytest.raises(CheckpointError, match='safely'):
         runner.test()
     assert not mark.exists()
+
+
+def test_a_pickle_behind_an_address_is_not_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
+    mark = tmp_path / 'mark'
+    (tmp_path / 'bomb.pth').write_bytes(pickle.dumps({'state_dict': {}, 'meta': Bomb(mark)}))
+    torch.save({'a': torch.ones(1)}, tmp_path / 'good.pth')
+    use_safe_loading()
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f'http://127.0.0.1:{server.server_port}'
+        good = CheckpointLoader.load_checkpoint(f'{address}/good.pth')
+        assert good['state_dict']['a'].tolist() == [1]
+        with pytest.raises(CheckpointError, match='safely'):
+            CheckpointLoader.load_checkpoint(f'{address}/bomb.pth')
+        with pytest.raises(CheckpointError, match='cannot download'):
+            CheckpointLoader.load_checkpoint(f'{address}/none.pth')
+        server.shutdown()
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize('address', ['s3://bucket/w.pth', 'open-mmlab://resnet50', 'pavi://w'])
+def test_schemes_that_cannot_be_read_safely_are_refused(address: str) -> None:
+    use_safe_loading()
+    with pytest.raises(CheckpointError, match='cannot be read safely'):
+        CheckpointLoader.load_checkpoint(address)
 
 
 def test_getattr_in_a_pickle_reaches_nothing(tmp_path: Path) -> None:
@@ -151,14 +200,50 @@ def test_other_files_are_refused(tmp_path: Path, content: object) -> None:
 
 def test_safe_loading_serves_mmengine(tmp_path: Path) -> None:
     use_safe_loading()
-    from mmengine.runner.checkpoint import CheckpointLoader
-
     with pytest.raises(CheckpointError, match='no checkpoint file'):
         CheckpointLoader.load_checkpoint(str(tmp_path / 'none.pth'))
 
 
-def test_every_config_builds(tmp_path: Path) -> None:
-    for path in sorted(CONFIGS.glob('*.py')):
-        config = Config.fromfile(path)
-        assert config.model.type.startswith('mmgtrack.'), path
-        assert config.custom_imports.imports == ['mmgtrack']
+CONFIG_FILES = sorted(path.name for path in CONFIGS.glob('*.py'))
+
+
+@pytest.mark.parametrize('name', CONFIG_FILES)
+def test_every_config_builds_learns_and_tracks(name: str) -> None:
+    """Parse, build, one step, one frame; on small pictures, otherwise as shipped."""
+    config = Config.fromfile(CONFIGS / name)
+    assert '_base_.' not in config.pretty_text and '_data_root' not in config.pretty_text
+    assert config.custom_imports.imports == ['mmgtrack']
+    config.model.data_preprocessor.resize = (128, 96)
+    tracker = build_network(config).train()
+    images, sample = pair(1, num_targets=2)
+    inputs = {role: [image] for role, image in images.items()}
+    data = tracker.data_preprocessor({'inputs': inputs, 'data_samples': [sample]}, True)
+    total, parts = tracker.parse_losses(tracker(**data, mode='loss'))
+    total.backward()
+    assert torch.isfinite(total) and {'loss_rpn_cls', 'loss_rpn_bbox', 'loss_cls', 'loss_bbox'} <= set(parts)
+    # what is frozen has no gradient, everything else has
+    stuck = [n for n, p in tracker.named_parameters() if p.requires_grad and p.grad is None]
+    assert not stuck
+    tracker.eval()
+    frames = [image.permute(1, 2, 0).numpy() for image in images.values()]
+    tracks, _ = tracker.track(frames, tracker.encode(frames[0], sample.instances['query'].bboxes))
+    assert tracks.boxes.shape == (2, 2, 4) and tracks.boxes.isfinite().all()
+
+
+def test_the_light_config_starts_from_the_weights_it_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one command of the model card: MMGTRACK_DATA says where, and the Runner reads the npz safely."""
+    (tmp_path / 'weights').mkdir()
+    source = TruncatedMobileNetV2(out_indices=(1, 2, 4, 5)).state_dict()
+    arrays = {k: v.numpy() + 0.25 for k, v in source.items() if 'num_batches' not in k}
+    monkeypatch.setenv('MMGTRACK_DATA', str(tmp_path))
+    config = Config.fromfile(CONFIGS / 'globaltrack_mobilenetv2_lite.py')
+    path = Path(config.model.backbone.init_cfg.checkpoint)
+    assert path.parent == tmp_path / 'weights'
+    np.savez(path, **arrays)
+    use_safe_loading()
+    backbone = MODELS.build(config.model.backbone)
+    backbone.init_weights()
+    for name, value in arrays.items():
+        assert np.array_equal(backbone.state_dict()[name].numpy(), value), name

@@ -40,8 +40,11 @@ def test_add_and_keep_ragged() -> None:
     kept = joined.keep([3, 1])
     assert kept.age.tolist() == [3, 1] and len(kept.tracklets[0][0]) == 4
     assert values(joined.keep([])) == [[], [], []]
-    with pytest.raises(StateError, match=r'0\.\.3'):
-        joined.keep([4])
+    for bad in ([4], [-1], [True, False], torch.tensor([True, False, False, True]), ['1'], [1.0]):
+        with pytest.raises(StateError, match=r'0\.\.3'):
+            joined.keep(bad)
+    assert joined.keep(t for t in (0, 2)).age.tolist() == [0, 2]
+    assert joined.keep(torch.tensor([1, 2])).age.tolist() == [1, 2]
 
 
 def test_split_undoes_cat() -> None:
@@ -80,7 +83,9 @@ class Bomb:
         return (Path.touch, (self.path,))
 
 
-@pytest.mark.parametrize('content', ['bomb', 'bytes', 'number', 'format', 'kind', 'fields', 'missing'])
+@pytest.mark.parametrize(
+    'content', ['bomb', 'bytes', 'number', 'format', 'kind', 'fields', 'missing', 'text', 'ragged']
+)
 def test_bad_files_are_refused(tmp_path: Path, content: str) -> None:
     path, mark = tmp_path / 's.pt', tmp_path / 'mark'
     make(1).save(path)
@@ -96,6 +101,8 @@ def test_bad_files_are_refused(tmp_path: Path, content: str) -> None:
             'number': 3,
             'format': {**good, 'format': 99},
             'kind': {**good, 'kind': 'NoSuchState'},
+            'text': {**good, 'age': 'old'},
+            'ragged': {**good, 'boxes': torch.zeros(3, 4)},
             'fields': {k: v for k, v in good.items() if k != 'boxes'},
         }[content]
         torch.save(bad, path)

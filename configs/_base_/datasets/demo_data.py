@@ -79,6 +79,9 @@ train_dataloader = dict(
     ),
 )
 
+# ImageNet weights that the light backbone starts from, torchvision's or mmdet's names
+pretrained = data_root + '/weights/mobilenetv2_1.0_imagenet_features_fp16.npz'
+
 val_sequences = dict(
     type='mmgtrack.SequenceFolder', root=data_root + '/sequences/val', exclude=['composites']
 )

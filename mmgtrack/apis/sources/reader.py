@@ -88,8 +88,9 @@ class FrameReader:
         self.close()
 
     def _run(self, start_frame: int) -> None:
-        frames = self.source.frames(start_frame)
+        frames: Iterator[Frame] | None = None
         try:
+            frames = iter(self.source.frames(start_frame))
             for frame in frames:
                 if not self._put(frame):
                     break
