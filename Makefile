@@ -32,6 +32,7 @@ lint: style types imports
 
 style: $(VENV)/development.installed
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 types: $(VENV)/development.installed
 	$(BIN)/mypy

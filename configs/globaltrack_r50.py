@@ -1,6 +1,7 @@
-# GlobalTrack, ResNet-50: the paper's model on mmdet's Faster R-CNN (paper 002, Implementation Details).
+# GlobalTrack, ResNet-50 (Huang et al., AAAI 2020, Implementation Details), on mmdet's Faster R-CNN.
 _base_ = [
     'mmdet::_base_/models/faster-rcnn_r50_fpn.py',
+    # small data in the light model's size, to try the code; not the paper's COCO, GOT-10k and LaSOT
     './_base_/datasets/demo_data.py',
     './_base_/schedules/globaltrack_sgd.py',
     './_base_/runtime/default_runtime.py',

@@ -317,7 +317,9 @@ def _damaged(weights: Mapping[str, str]) -> list[Problem]:
 
 
 def _reinstall(text: str) -> Problem:
-    return Problem('error', text, _pip('install', '--force-reinstall', '--no-deps', 'mmgtrack'))
+    # a name could fetch anybody's package: the folder or wheel that it came from cannot
+    remedy = _pip('install', '--force-reinstall', '--no-deps', 'FOLDER-OR-WHEEL-OF-MMGTRACK')
+    return Problem('error', text, remedy)
 
 
 def _pip(*words: str) -> str:

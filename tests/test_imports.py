@@ -14,7 +14,7 @@ PACKAGE = ROOT / 'mmgtrack'
 # a part imports from its own layer and those above it in this list
 LAYERS = [
     {'structures', 'errors', 'files', 'geometry', 'registry', 'ops', 'version', 'checkpoint'},
-    {'datasets', 'association'},
+    {'datasets'},
     {'models'},
     {'engine', 'evaluation', 'convert', 'export', 'visualization', 'compat'},
     {'zoo', 'apis', 'diagnosis'},

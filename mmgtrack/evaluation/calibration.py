@@ -4,9 +4,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from mmgtrack.errors import DataError
-from mmgtrack.structures import Calibration
-
-_EDGE = 1e-6  # as in structures.Calibration
+from mmgtrack.structures.calibration import EDGE, Calibration
 
 
 def fit_calibration(scores: np.ndarray, present: np.ndarray) -> Calibration:
@@ -22,7 +20,7 @@ def fit_calibration(scores: np.ndarray, present: np.ndarray) -> Calibration:
             'calibration needs frames with and without the target, got '
             f'{int(present.sum())} with and {int((~present).sum())} without'
         )
-    clipped = scores.clip(_EDGE, 1 - _EDGE)
+    clipped = scores.clip(EDGE, 1 - EDGE)
     log_odds = np.log(clipped / (1 - clipped))
     counts = np.array([(~present).sum(), present.sum()])
     smoothed = np.where(present, (counts[1] + 1) / (counts[1] + 2), 1 / (counts[0] + 2))

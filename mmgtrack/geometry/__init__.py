@@ -1,6 +1,6 @@
 """Boxes and resizes: used by training transforms and by models alike."""
 
-from mmgtrack.geometry.boxes import box_iou, check_boxes, clip_boxes, xywh_to_xyxy, xyxy_to_xywh
+from mmgtrack.geometry.boxes import box_iou, check_boxes, clip_boxes
 from mmgtrack.geometry.resize import ResizeRule, resize_image, resize_tensor
 
 __all__ = [
@@ -10,6 +10,4 @@ __all__ = [
     'clip_boxes',
     'resize_image',
     'resize_tensor',
-    'xywh_to_xyxy',
-    'xyxy_to_xywh',
 ]

@@ -6,16 +6,6 @@ from torch import Tensor
 from mmgtrack.errors import InputError
 
 
-def xyxy_to_xywh(boxes: Tensor) -> Tensor:
-    """(..., 4) xyxy to (..., 4) xywh, same units."""
-    return torch.cat([boxes[..., :2], boxes[..., 2:] - boxes[..., :2]], dim=-1)
-
-
-def xywh_to_xyxy(boxes_xywh: Tensor) -> Tensor:
-    """(..., 4) xywh to (..., 4) xyxy, same units."""
-    return torch.cat([boxes_xywh[..., :2], boxes_xywh[..., :2] + boxes_xywh[..., 2:]], dim=-1)
-
-
 def clip_boxes(boxes: Tensor, size: tuple[int, int]) -> Tensor:
     """Clip (..., 4) xyxy pixels to an image of size (height, width)."""
     limit = boxes.new_tensor([size[1], size[0], size[1], size[0]])

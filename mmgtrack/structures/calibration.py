@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmgtrack.errors import InputError
 
-_EDGE = 1e-6  # scores of exactly 0 or 1 would have an infinite log-odds
+EDGE = 1e-6  # scores of exactly 0 or 1 would have an infinite log-odds
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Calibration:
         """Probabilities of the same shape as ``scores`` (any shape, values in [0, 1])."""
         if self.scale == 1 and self.offset == 0:
             return scores
-        return (self.scale * scores.clamp(_EDGE, 1 - _EDGE).logit() + self.offset).sigmoid()
+        return (self.scale * scores.clamp(EDGE, 1 - EDGE).logit() + self.offset).sigmoid()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, as written into a checkpoint's meta."""

@@ -12,7 +12,6 @@ class ClipSample(BaseDataElement):
 
     - ``instances``: ``dict[str, InstanceData]`` with ``bboxes`` (n, 4) float32 xyxy pixels of the role's
       image, ``ids`` (n,) int64 that name the same object in every role, ``labels`` (n,) int64 zeros.
-    - ``padding_masks``: ``dict[str, Tensor]`` (H, W) bool, True where the image is padding (optional).
 
     Meta fields, keyed by role: ``img_shape[role]`` (h, w) after the pipeline, ``source[role]`` text.
     A ``BaseDataElement`` rather than a dataclass, because mmengine's data preprocessors move only those

@@ -69,11 +69,13 @@ def weights_path(info: ModelInfo) -> Path | None:
         return None
     path = _HERE / info.weights
     if not path.is_file():
-        raise CheckpointError(f'the weights {info.weights} of {info.name} are missing: reinstall mmgtrack')
+        raise CheckpointError(
+            f'the weights {info.weights} of {info.name} are missing: install mmgtrack again'
+        )
     found = file_sha256(path)
     if found != info.sha256:
         raise CheckpointError(
-            f'the weights {path} are damaged: expected sha256 {info.sha256}, got {found}; reinstall mmgtrack'
+            f'the weights {path} are damaged: expected sha256 {info.sha256}, got {found}: install again'
         )
     return path
 

@@ -57,6 +57,15 @@ def test_no_video_quiet_and_same_bytes_again(
     assert (tmp_path / 'a' / 'track_1.csv').read_bytes() == (tmp_path / 'b' / 'track_1.csv').read_bytes()
 
 
+def test_the_source_is_not_overwritten(clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / 'tracked.mp4'
+    source.write_bytes(clip.read_bytes())
+    assert main(['track', str(source), *BOX, '--out', str(tmp_path)]) == 2
+    assert 'would replace the source' in capfd.readouterr().err
+    assert source.read_bytes() == clip.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['tracked.mp4']
+
+
 @pytest.mark.parametrize(
     'words, message',
     [

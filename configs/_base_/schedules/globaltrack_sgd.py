@@ -1,4 +1,4 @@
-# 12 epochs of SGD (paper 002, Optimization; warm-up and clipping of the official code).
+# 12 epochs of SGD (GlobalTrack, AAAI 2020, Optimization; warm-up and clipping of the official code).
 max_epochs = 12
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=max_epochs)
 val_cfg = dict(type='mmgtrack.SequenceValLoop')

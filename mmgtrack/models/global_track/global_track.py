@@ -1,4 +1,4 @@
-"""GlobalTrack: search the whole frame for the object seen in the first one (Huang et al., 2020)."""
+"""GlobalTrack: search the whole frame for the object seen in the first one (Huang et al., AAAI 2020)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
