@@ -1,9 +1,12 @@
 """What a GPU must not change; runs wherever there is one (``pytest -m gpu``)."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from mmgtrack.datasets.synthetic import synthetic_clip
+from mmgtrack.structures import State
 from tests.trackers import small_global_track
 
 pytestmark = [
@@ -35,6 +38,17 @@ def test_frames_on_the_device_stay_there() -> None:
 def test_a_state_goes_to_the_device() -> None:
     clip = synthetic_clip(num_frames=3, size=(64, 96), seed=2)
     tracker = small_global_track()
-    state = tracker.encode(clip.frames[0], clip.boxes[0]).to('cuda')
+    state = tracker.encode(clip.frames[0], clip.boxes[0])
     tracks, _ = tracker.cuda().track(list(clip.frames[1:]), state)
     assert tracks.boxes.isfinite().all()
+
+
+def test_saved_on_the_device_and_joined_by_a_target(tmp_path: Path) -> None:
+    clip = synthetic_clip(num_frames=4, size=(64, 96), num_targets=2, seed=2)
+    tracker = small_global_track().cuda()
+    tracker.encode(clip.frames[0], clip.boxes[0, :1]).save(tmp_path / 's.pt')
+    resumed = State.load(tmp_path / 's.pt')
+    _, state = tracker.track(list(clip.frames[1:3]), resumed)
+    joined = state.add(State.load(tmp_path / 's.pt')).add(tracker.encode(clip.frames[2], clip.boxes[2, 1:]))
+    tracks, _ = tracker.track(list(clip.frames[3:]), joined)
+    assert tracks.boxes.shape == (1, 3, 4) and tracks.boxes.device.type == 'cuda'

@@ -5,6 +5,7 @@ import dataclasses
 import json
 
 from mmgtrack.apis.publish import publish
+from mmgtrack.cli.tools import run_tool
 
 
 def main() -> None:
@@ -18,4 +19,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

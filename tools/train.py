@@ -5,6 +5,7 @@ import argparse
 from mmengine.config import DictAction
 
 import mmgtrack  # noqa: F401  (operator stand-in before mmdet)
+from mmgtrack.cli.tools import run_tool
 from mmgtrack.engine.launch import build_runner
 
 
@@ -34,4 +35,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from mmgtrack.apis import FrameReader, SourceWarning
-from mmgtrack.apis.sources.live import LiveSource
+from mmgtrack.apis import FrameReader, SourceWarning, open_source
+from mmgtrack.apis.sources.live import LiveSource, without_password
 from mmgtrack.errors import SourceError
 
 from .numbered import number_of, numbered_image
@@ -126,3 +126,11 @@ def test_closing_does_not_wait_for_the_next_attempt(serve: Serve) -> None:
         time.sleep(0.2)
     assert time.monotonic() - began < 5
     assert not [t for t in threading.enumerate() if t.name == 'mmgtrack-reader']
+
+
+def test_passwords_are_not_printed() -> None:
+    assert without_password('rtsp://me:secret@10.0.0.1:554/a') == 'rtsp://me:***@10.0.0.1:554/a'
+    assert without_password('http://10.0.0.1:80/a@b:c') == 'http://10.0.0.1:80/a@b:c'
+    with pytest.raises(SourceError) as caught:
+        open_source('rtsp://me:secret@127.0.0.1:9/a')
+    assert 'secret' not in str(caught.value) and '***' in str(caught.value)

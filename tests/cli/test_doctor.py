@@ -176,7 +176,9 @@ def test_weights(content: bytes | None, state: str, tmp_path: Path) -> None:
     done = run_doctor(root=tmp_path)
     assert state in json.loads(done.stdout)['weights']['small']
     mends = [remedy for _, text, remedy in problems(done) if 'small.pth' in text]
-    assert mends == [pip('install --force-reinstall --no-deps mmgtrack')] * (state != 'intact')
+    assert mends == [pip('install --force-reinstall --no-deps FOLDER-OR-WHEEL-OF-MMGTRACK')] * (
+        state != 'intact'
+    )
 
 
 def test_packaged_configs_are_missing(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Training by mmengine's Runner on a small folder of clips: runs, resumes, validates, stays safe."""
 
 import pickle
+import subprocess
+import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -202,6 +204,16 @@ def test_safe_loading_serves_mmengine(tmp_path: Path) -> None:
     use_safe_loading()
     with pytest.raises(CheckpointError, match='no checkpoint file'):
         CheckpointLoader.load_checkpoint(str(tmp_path / 'none.pth'))
+
+
+@pytest.mark.parametrize('tool', ['train.py', 'test.py nothing.pth', 'publish.py nothing.pth out.pth'])
+def test_tools_say_mistakes_in_one_line(tool: str, tmp_path: Path) -> None:
+    script, *rest = tool.split()
+    words = [sys.executable, str(CONFIGS.parent / 'tools' / script), 'no_config.py', *rest]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith('error: no config file no_config.py')
+    assert 'Traceback' not in done.stderr
 
 
 CONFIG_FILES = sorted(path.name for path in CONFIGS.glob('*.py'))

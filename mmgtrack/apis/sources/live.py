@@ -1,5 +1,6 @@
 """Frames of a camera or of a stream address, through losses of the connection."""
 
+import re
 import threading
 import time
 import warnings
@@ -10,6 +11,11 @@ from mmgtrack.apis.sources.capture import Capture, ends_early
 from mmgtrack.errors import SourceError
 
 _STEADY_FRAMES = 250  # ours: after about ten seconds of picture a connection counts as recovered
+
+
+def without_password(address: str) -> str:
+    """``rtsp://user:secret@host/x`` as ``rtsp://user:***@host/x``, fit to be printed."""
+    return re.sub(r'(://[^/@:]*):[^/@]*@', r'\1:***@', address)
 
 
 class LiveSource(FrameSource):
@@ -25,7 +31,7 @@ class LiveSource(FrameSource):
     """
 
     def __init__(self, address: int | str, *, max_reopens: int = 5, first_delay_s: float = 0.5) -> None:
-        self.name = f'camera {address}' if isinstance(address, int) else address
+        self.name = f'camera {address}' if isinstance(address, int) else without_password(address)
         self._address = address
         self._max_reopens = max_reopens
         self._first_delay_s = first_delay_s
