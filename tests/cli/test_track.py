@@ -1,11 +1,14 @@
 """`mmgtrack track` with the included model, in processes of its own where signals matter."""
 
 import csv
+import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import av
@@ -170,3 +173,22 @@ def test_leaving_a_stream_early_ends_its_thread(clip: Path) -> None:
 def test_stream_refuses_boxes_that_are_none(clip: Path, boxes: object) -> None:
     with pytest.raises(InputError, match='boxes must'):
         next(stream_tracks(Tracker(MODEL), clip, boxes))
+
+
+@pytest.mark.skipif(sys.platform == 'win32', reason='POSIX terminals')
+def test_a_terminal_gets_a_bar_with_fps_and_eta(clip: Path, tmp_path: Path) -> None:
+    import pty
+
+    screen, terminal = pty.openpty()
+    words = [sys.executable, '-m', 'mmgtrack', 'track', str(clip), *BOX, '--out', str(tmp_path / 'out')]
+    environment = {**os.environ, 'TERM': 'xterm', 'COLUMNS': '100'}
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=terminal, env=environment)
+    os.close(terminal)
+    shown = b''
+    with suppress(OSError):  # what a terminal says when the last writer has left
+        while block := os.read(screen, 4096):
+            shown += block
+    os.close(screen)
+    assert process.wait(timeout=30) == 0
+    text = re.sub(r'\x1b\[[0-9;?]*[A-Za-z]', '', shown.decode(errors='replace'))
+    assert re.search(r'tracking .* 40/~?40 [\d.]+ fps 0:00:00', text), text
