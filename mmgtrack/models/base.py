@@ -6,7 +6,7 @@ videos at once. docs/architecture.md section 2 has the rules; tests/test_contrac
 """
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -117,26 +117,33 @@ class GlobalSearchTracker(BaseTracker):
         features: Any,
         targets: State,
         pairs: Pairs,
-        shapes: Sequence[tuple[int, int]],
+        views: Sequence[View],
     ) -> Detections:
         """Search P (frame, target) pairs at once: K boxes each, best first, in network pixels.
 
-        features: of N frames; targets: the state of T targets; shapes: the unpadded (h, w) of the N frames,
-        to which boxes are clipped. Pure, and without a loop over pairs.
+        features: of N frames; targets: the state of T targets; views: the N frames, to whose unpadded shape
+        boxes are clipped. Pure, and without a loop over pairs.
         """
+
+    def to_network(self, boxes: Tensor, view: View) -> Tensor:
+        """Target boxes (M, 4) in frame pixels to network pixels, clipped to the frame."""
+        return clip_boxes(boxes, view.size) * view.factors(boxes)
+
+    def to_frame(self, boxes: Tensor, factors: Tensor) -> Tensor:
+        """Boxes (P, K, 4) in network pixels to frame pixels; factors: (P, 4) of ``View.factors``."""
+        return boxes / factors[:, None]
 
     @torch.no_grad()
     def encode(self, frame: Frame, boxes: Any) -> State:
         view = self.data_preprocessor.view(frame)
         targets = self._target_boxes(boxes, view.size)
         features = self.extract(self.data_preprocessor.batch([view.image]))
-        inside = clip_boxes(targets, view.size) * view.factors(targets)
         return self.state_type(
             model=self.name,
             fingerprint=self.fingerprint,
             age=torch.zeros(len(targets), dtype=torch.long, device=targets.device),
             boxes=targets,
-            **self.encode_targets(features, [inside]),
+            **self.encode_targets(features, [self.to_network(targets, view)]),
         )
 
     @torch.no_grad()
@@ -144,7 +151,7 @@ class GlobalSearchTracker(BaseTracker):
         states = [self._own_state(state) for _, state in clips]
         tracks: list[list[Tracks]] = [[] for _ in clips]
         for run in self._runs([(frames, state) for (frames, _), state in zip(clips, states, strict=True)]):
-            for clip, found in self._search(run, states).items():
+            for clip, found in self._search(run, states, self.detect).items():
                 part, states[clip] = self.associate(found, states[clip])
                 tracks[clip].append(part)
         return [(_joined(parts, state), state) for parts, state in zip(tracks, states, strict=True)]
@@ -152,11 +159,7 @@ class GlobalSearchTracker(BaseTracker):
     @torch.no_grad()
     def candidates(self, frames: Sequence[Frame], state: State) -> Candidates:
         """All candidates (N, M, K) of N >= 1 frames in frame pixels, before association."""
-        state = self._own_state(state)
-        parts = [self._search(run, [state])[0] for run in self._runs([(frames, state)])]
-        if not parts:
-            raise InputError('candidates needs at least one frame and one target, got none')
-        return Candidates.cat(parts)
+        return self._all_found(frames, state, self.detect)
 
     def associate(self, candidates: Candidates, state: State) -> tuple[Tracks, State]:
         """Choose one candidate a target and frame (frame pixels); default: the best, as GlobalTrack does.
@@ -174,6 +177,14 @@ class GlobalSearchTracker(BaseTracker):
         tracks = self.judge(boxes, scores.where(valid, scores.new_zeros(())), valid)
         return tracks, replace(state, boxes=boxes[-1], age=state.age + len(best))
 
+    def _all_found(self, frames: Sequence[Frame], state: State, detect: Callable) -> Candidates:
+        """What ``detect`` finds in N >= 1 frames, (N, M, K) in frame pixels."""
+        state = self._own_state(state)
+        parts = [self._search(run, [state], detect)[0] for run in self._runs([(frames, state)])]
+        if not parts:
+            raise InputError('candidates needs at least one frame and one target, got none')
+        return Candidates.cat(parts)
+
     def _runs(self, clips: Sequence[Clip]) -> Iterator[list[tuple[int, View]]]:
         """Consecutive frames, over all clips, that one pass can take: equal padded sizes, batch_frames."""
         run: list[tuple[int, View]] = []
@@ -189,7 +200,9 @@ class GlobalSearchTracker(BaseTracker):
         if run:
             yield run
 
-    def _search(self, run: list[tuple[int, View]], states: Sequence[State]) -> dict[int, Candidates]:
+    def _search(
+        self, run: list[tuple[int, View]], states: Sequence[State], detect: Callable
+    ) -> dict[int, Candidates]:
         """Candidates in frame pixels of each clip of a run; all pairs go through the heads at once."""
         views = [view for _, view in run]
         features = self.extract(self.data_preprocessor.batch([view.image for view in views]))
@@ -197,9 +210,9 @@ class GlobalSearchTracker(BaseTracker):
         counts = [len(states[clip]) for clip in rows]
         targets = self.state_type.cat([states[clip] for clip in rows])
         pairs = Pairs.of_clips(list(rows.values()), counts, targets.age.device)
-        found = self.detect(features, targets, pairs, [view.shape for view in views])
+        found = detect(features, targets, pairs, views)
         factors = torch.stack([view.factors(found.boxes) for view in views])[pairs.frames]
-        leaves = (found.boxes / factors[:, None], found.scores, found.valid)
+        leaves = (self.to_frame(found.boxes, factors), found.scores, found.valid)
         sizes = [len(frames) * count for frames, count in zip(rows.values(), counts, strict=True)]
         parts = zip(*(leaf.split(sizes) for leaf in leaves), strict=True)
         return {

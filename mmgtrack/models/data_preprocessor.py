@@ -21,10 +21,12 @@ class View:
 
     image: (3, h, w) uint8 (or float, from a device tensor) in the channel order of the frame.
     size: (height, width) of the frame in pixels.
+    scale: (x, y) network pixels a frame pixel.
     """
 
     image: Tensor
     size: tuple[int, int]
+    scale: tuple[float, float] = (1.0, 1.0)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -33,8 +35,7 @@ class View:
 
     def factors(self, like: Tensor) -> Tensor:
         """(4,) factors that turn frame pixels xyxy into network pixels."""
-        (height, width), (h, w) = self.size, self.shape
-        return like.new_tensor([w / width, h / height] * 2)
+        return like.new_tensor(self.scale * 2)
 
 
 @MODELS.register_module()
@@ -47,6 +48,10 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
         pad_size_divisor: sides are padded to a multiple of this, right and bottom, with 0 after
             normalising (official GlobalTrack, test transform).
         resize: (long, short) sides that frames are fitted into; training images come resized.
+        single_scale: boxes follow the one factor that the resize rule asks for (official GlobalTrack), not
+            the sizes that rounding to whole pixels gives each axis.
+        pad_mask, batch_augments: of mmdet's ``DetDataPreprocessor``, whose place this takes in a zoo
+            config; boxes need neither.
     """
 
     def __init__(
@@ -56,13 +61,18 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
         bgr_to_rgb: bool = True,
         pad_size_divisor: int = 32,
         resize: tuple[int, int] = (1333, 800),
+        single_scale: bool = False,
+        pad_mask: bool = False,
+        batch_augments: Sequence[dict] | None = None,
     ) -> None:
         super().__init__()
+        del pad_mask, batch_augments
         self.register_buffer('mean', torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std).view(-1, 1, 1), persistent=False)
         self.bgr_to_rgb = bgr_to_rgb
         self.pad_size_divisor = pad_size_divisor
         self.resize = ResizeRule(*resize)
+        self.single_scale = single_scale
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Move, normalise and pad a collated batch.
@@ -81,15 +91,21 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
             raise InputError(f'a frame must be (height, width, 3), got shape {tuple(frame.shape)}')
         size = (int(frame.shape[0]), int(frame.shape[1]))
         target = self.resize.new_size(size)
+        scale = self._scale(size, target)
         if isinstance(frame, Tensor):
             image = frame.to(self.mean.device).permute(2, 0, 1)
             if target != size:
                 image = resize_tensor(image[None].to(self.mean.dtype), target)[0]
-            return View(image, size)
+            return View(image, size, scale)
         if frame.dtype != np.uint8:
             raise InputError(f'a frame must be uint8, got {frame.dtype}')
         resized = np.ascontiguousarray(resize_image(frame, target))
-        return View(torch.from_numpy(resized).permute(2, 0, 1), size)
+        return View(torch.from_numpy(resized).permute(2, 0, 1), size, scale)
+
+    def _scale(self, size: tuple[int, int], target: tuple[int, int]) -> tuple[float, float]:
+        if self.single_scale:
+            return (self.resize.factor(size),) * 2
+        return target[1] / size[1], target[0] / size[0]
 
     def padded(self, shape: tuple[int, int]) -> tuple[int, int]:
         """(H, W) after padding an image of (h, w)."""

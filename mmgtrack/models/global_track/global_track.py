@@ -9,11 +9,13 @@ from mmdet.models.detectors import TwoStageDetector
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from mmgtrack.models.base import GlobalSearchTracker
-from mmgtrack.models.global_track.proposals import image_sizes
+from mmgtrack.geometry import clip_boxes
+from mmgtrack.models.base import Frame, GlobalSearchTracker
+from mmgtrack.models.data_preprocessor import View
+from mmgtrack.models.global_track.proposals import box_limits
 from mmgtrack.models.pairs import Detections, Pairs
 from mmgtrack.registry import MODELS
-from mmgtrack.structures import Calibration, ClipSample, State, Tracks
+from mmgtrack.structures import Calibration, Candidates, ClipSample, State, Tracks
 
 
 @dataclass(frozen=True)
@@ -34,17 +36,26 @@ class GlobalTrack(GlobalSearchTracker, TwoStageDetector):
     Args:
         batch_frames: frames a pass of ``track``; results do not depend on it beyond float rounding.
         calibration: fields of ``Calibration``; ``mmgtrack calibrate`` fits them.
+        inclusive_pixels: boxes of the network end at their last pixel (official code, x2 = x + w - 1).
+            Boxes lose that pixel on entry and get it back on exit; coder, assigners and RoI extractor of the
+            config must count the same way (configs/globaltrack_r50_official.py).
         Everything else as in mmdet's ``TwoStageDetector``, whose state-dict keys stay as they are.
     """
 
     state_type: ClassVar[type[State]] = GlobalTrackState
 
     def __init__(
-        self, *args: Any, batch_frames: int = 1, calibration: dict | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        batch_frames: int = 1,
+        calibration: dict | None = None,
+        inclusive_pixels: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.batch_frames = batch_frames
         self.calibration = Calibration(**(calibration or {}))
+        self.inclusive_pixels = inclusive_pixels
 
     def extract(self, images: Tensor) -> tuple[Tensor, ...]:
         return self.extract_feat(images)
@@ -56,17 +67,37 @@ class GlobalTrack(GlobalSearchTracker, TwoStageDetector):
             roi_kernels=self.roi_head.modulator.encode(pooled),
         )
 
+    def to_network(self, boxes: Tensor, view: View) -> Tensor:
+        if not self.inclusive_pixels:
+            return super().to_network(boxes, view)
+        # official order: to the last pixel, scale, clip to the padded image
+        height, width = self.data_preprocessor.padded(view.shape)
+        return clip_boxes((boxes - _last_pixel(boxes)) * view.factors(boxes), (height - 1, width - 1))
+
+    def to_frame(self, boxes: Tensor, factors: Tensor) -> Tensor:
+        in_frame = super().to_frame(boxes, factors)
+        return in_frame + _last_pixel(boxes) if self.inclusive_pixels else in_frame
+
     def detect(
-        self,
-        features: Sequence[Tensor],
-        targets: State,
-        pairs: Pairs,
-        shapes: Sequence[tuple[int, int]],
+        self, features: Sequence[Tensor], targets: State, pairs: Pairs, views: Sequence[View]
     ) -> Detections:
         assert isinstance(targets, GlobalTrackState)
         maps = self.rpn_head.modulate(features, targets.rpn_kernels[pairs.targets], pairs.frames)
         kernels = targets.roi_kernels[pairs.targets]
-        return self._detect_pairs(features, maps, pairs.frames, kernels, shapes)
+        return self._detect_pairs(features, maps, pairs.frames, kernels, views)
+
+    def propose(
+        self, features: Sequence[Tensor], targets: State, pairs: Pairs, views: Sequence[View]
+    ) -> Detections:
+        """Like ``detect``, but the proposals of the query-guided RPN with its scores, by descending score."""
+        assert isinstance(targets, GlobalTrackState)
+        maps = self.rpn_head.modulate(features, targets.rpn_kernels[pairs.targets], pairs.frames)
+        return self._propose_pairs(maps, pairs.frames, views)
+
+    @torch.no_grad()
+    def proposals(self, frames: Sequence[Frame], state: State) -> Candidates:
+        """Proposals (N, M, K) of N >= 1 frames in frame pixels, before the R-CNN looks at them."""
+        return self._all_found(frames, state, self.propose)
 
     def loss(self, inputs: dict[str, Tensor], data_samples: list[ClipSample]) -> dict[str, Any]:
         """Cross-query loss (Eq. 6): every target of the query image searches the same search image.
@@ -76,7 +107,7 @@ class GlobalTrack(GlobalSearchTracker, TwoStageDetector):
         features, maps, frames, roi_kernels = self._encode_pairs(inputs, data_samples)
         counts = torch.bincount(frames, minlength=len(data_samples))
         shares = (1 / (counts * len(data_samples)))[frames]
-        truths = [truth for sample in data_samples for truth in _search_truths(sample)]
+        truths = [truth for sample in data_samples for truth in self._search_truths(sample)]
         image_shapes = [sample.img_shape['search'] for sample in data_samples]
         shapes = [image_shapes[frame] for frame in frames.tolist()]
 
@@ -88,23 +119,31 @@ class GlobalTrack(GlobalSearchTracker, TwoStageDetector):
             for shape, share in zip(shapes, shares.tolist(), strict=True)
         ]
         losses = self.rpn_head.loss_by_feat(scores, deltas, truths, metas)
-        sizes = image_sizes(shapes, scores[0])
-        proposals = self.rpn_head.propose_from(scores, deltas, sizes, self.train_cfg.rpn_proposal)
+        limits = box_limits(shapes, scores[0], self.inclusive_pixels)
+        proposals = self.rpn_head.propose_from(scores, deltas, limits, self.train_cfg.rpn_proposal)
         samples = self.roi_head.sample(proposals, truths)
         losses |= self.roi_head.loss_of_pairs(features, samples, frames, roi_kernels, shares)
         return losses
 
     def predict(self, inputs: dict[str, Tensor], data_samples: list[ClipSample]) -> list[Tracks]:
-        features, maps, frames, kernels = self._encode_pairs(inputs, data_samples)
-        shapes = [sample.img_shape['search'] for sample in data_samples]
-        found = self._detect_pairs(features, maps, frames, kernels, shapes)
-        best = [leaf[:, 0] for leaf in found]
+        found, frames = self._search_pairs(inputs, data_samples)
+        boxes = self.to_frame(found.boxes[:, :1], found.boxes.new_ones(4).expand(len(frames), 4))
+        best = (boxes[:, 0], found.scores[:, 0], found.valid[:, 0])
         return [self.judge(*(leaf[frames == n][None] for leaf in best)) for n in range(len(data_samples))]
 
     def _forward(self, inputs: dict[str, Tensor], data_samples: list[ClipSample]) -> Detections:
+        return self._search_pairs(inputs, data_samples)[0]
+
+    def _search_pairs(
+        self, inputs: dict[str, Tensor], data_samples: list[ClipSample]
+    ) -> tuple[Detections, Tensor]:
+        """Detections of each pair in pixels of its search image, and that image (P,)."""
         features, maps, frames, kernels = self._encode_pairs(inputs, data_samples)
         shapes = [sample.img_shape['search'] for sample in data_samples]
-        return self._detect_pairs(features, maps, frames, kernels, shapes)
+        views = [
+            View(image[:, :h, :w], (h, w)) for image, (h, w) in zip(inputs['search'], shapes, strict=True)
+        ]
+        return self._detect_pairs(features, maps, frames, kernels, views), frames
 
     def _encode_pairs(
         self, inputs: dict[str, Tensor], data_samples: list[ClipSample]
@@ -115,7 +154,7 @@ class GlobalTrack(GlobalSearchTracker, TwoStageDetector):
         target, and its RoI kernel (P, C, 7, 7).
         """
         features = self.extract(inputs['search'])
-        queries = [sample.instances['query'].bboxes for sample in data_samples]
+        queries = [self._role_boxes(sample, 'query') for sample in data_samples]
         targets = self.encode_targets(self.extract(inputs['query']), queries)
         counts = torch.tensor([len(q) for q in queries], device=features[0].device)
         frames = torch.arange(len(queries), device=counts.device).repeat_interleave(counts)
@@ -128,22 +167,38 @@ class GlobalTrack(GlobalSearchTracker, TwoStageDetector):
         maps: list[Tensor],
         frames: Tensor,
         kernels: Tensor,
-        shapes: Sequence[tuple[int, int]],
+        views: Sequence[View],
     ) -> Detections:
         """Both stages on P pairs: modulated maps (P, C, H, W) a level, RoI kernels (P, C, 7, 7).
 
-        frames: (P,) image of each pair; shapes: unpadded (h, w) of the images.
+        frames: (P,) image of each pair.
         """
-        sizes = image_sizes(shapes, maps[0])[frames]
-        proposals = self.rpn_head.propose(maps, sizes, self.test_cfg.rpn)
-        return self.roi_head.detect(features, proposals, frames, kernels, sizes)
+        proposals = self._propose_pairs(maps, frames, views)
+        limits = self._limits(views, maps[0])[frames]
+        scales = limits.new_tensor([view.scale[0] for view in views])[frames]
+        return self.roi_head.detect(features, proposals, frames, kernels, limits, scales)
+
+    def _propose_pairs(self, maps: list[Tensor], frames: Tensor, views: Sequence[View]) -> Detections:
+        return self.rpn_head.propose(maps, self._limits(views, maps[0])[frames], self.test_cfg.rpn)
+
+    def _limits(self, views: Sequence[View], like: Tensor) -> Tensor:
+        return box_limits([view.shape for view in views], like, self.inclusive_pixels)
+
+    def _role_boxes(self, sample: ClipSample, role: str) -> Tensor:
+        """Boxes (n, 4) of a training image as the network counts pixels."""
+        boxes = sample.instances[role].bboxes
+        if not self.inclusive_pixels:
+            return boxes
+        # the last pixel of the stored frame, whose size in the resized image is its scale
+        return boxes - _last_pixel(boxes) * sample.get('scale', {}).get(role, 1.0)
+
+    def _search_truths(self, sample: ClipSample) -> list[InstanceData]:
+        """For each target of the query image its box in the search image: 0 or 1 boxes, label 0."""
+        boxes, ids = self._role_boxes(sample, 'search'), sample.instances['search'].ids
+        found = [boxes[ids == target] for target in sample.instances['query'].ids]
+        return [InstanceData(bboxes=box, labels=box.new_zeros(len(box), dtype=torch.long)) for box in found]
 
 
-def _search_truths(sample: ClipSample) -> list[InstanceData]:
-    """For each target of the query image its box in the search image: 0 or 1 boxes, label 0."""
-    search = sample.instances['search']
-    truths = []
-    for target in sample.instances['query'].ids:
-        boxes = search.bboxes[search.ids == target]
-        truths.append(InstanceData(bboxes=boxes, labels=boxes.new_zeros(len(boxes), dtype=torch.long)))
-    return truths
+def _last_pixel(like: Tensor) -> Tensor:
+    """What an inclusive box lacks: x1 and y1 nothing, x2 and y2 one pixel."""
+    return like.new_tensor([0, 0, 1, 1])

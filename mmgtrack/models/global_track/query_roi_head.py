@@ -12,9 +12,9 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmgtrack.models.global_track.proposals import keep_best
+from mmgtrack.errors import InputError
+from mmgtrack.models.global_track.proposals import keep_best, suppress
 from mmgtrack.models.pairs import Detections
-from mmgtrack.ops import batched_greedy_nms
 from mmgtrack.registry import MODELS
 
 
@@ -40,19 +40,40 @@ class RoIModulator(BaseModule):
 class QueryRoIHead(StandardRoIHead):
     """RoI head that scores proposals by likeness to the target they were proposed for.
 
-    modulator: further arguments of ``RoIModulator``. Everything else as in mmdet's ``StandardRoIHead``,
-    whose state-dict keys stay as they are.
+    Args:
+        bbox_head: the detector's own; it gets one class, the target.
+        loss_bbox: replaces the box head's loss, where given. Not part of ``bbox_head``, so that one tracker
+            config fits over every detector: where ``bbox_head`` is a list (Cascade R-CNN) a config could
+            not even be read, instead of being refused by name.
+        modulator: further arguments of ``RoIModulator``.
+        mask_roi_extractor, mask_head: of Mask R-CNN; a box tracker has no use for them.
+        Everything else as in mmdet's ``StandardRoIHead``, whose state-dict keys stay as they are.
+
+    Raises InputError for a detector of another kind.
     """
 
-    def __init__(self, *args: Any, modulator: dict | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        bbox_roi_extractor: dict,
+        bbox_head: dict,
+        loss_bbox: dict | None = None,
+        modulator: dict | None = None,
+        mask_roi_extractor: dict | None = None,
+        mask_head: dict | None = None,
+        **kwargs: Any,
+    ) -> None:
+        del mask_roi_extractor, mask_head
+        _check_standard(bbox_head, kwargs)
+        changes: dict[str, Any] = {'num_classes': 1}
+        if loss_bbox is not None:
+            changes['loss_bbox'] = loss_bbox
+        super().__init__(bbox_roi_extractor=bbox_roi_extractor, bbox_head={**bbox_head, **changes}, **kwargs)
         channels = self.bbox_roi_extractor.out_channels
         self.modulator = RoIModulator(channels, **(modulator or {}))
 
     def pool(self, features: Sequence[Tensor], boxes: list[Tensor]) -> Tensor:
         """RoI features (M, C, R, R) of boxes[n] (M_n, 4) in the n-th image, on the level of their size."""
-        levels = features[: self.bbox_roi_extractor.num_inputs]
-        return self.bbox_roi_extractor(levels, bbox2roi(boxes))
+        return self._extract(features, bbox2roi(boxes))
 
     def score(
         self, features: Sequence[Tensor], boxes: Tensor, frames: Tensor, kernels: Tensor
@@ -62,8 +83,14 @@ class QueryRoIHead(StandardRoIHead):
         boxes: (R, 4) network pixels; frames: (R,) image of each; kernels: (R, C, 7, 7) of their targets.
         """
         rois = torch.cat([frames[:, None].to(boxes.dtype), boxes], dim=1)
-        pooled = self.bbox_roi_extractor(features[: self.bbox_roi_extractor.num_inputs], rois)
+        pooled = self._extract(features, rois)
         return self.bbox_head(self.modulator(pooled, kernels.to(pooled.dtype)))
+
+    def _extract(self, features: Sequence[Tensor], rois: Tensor) -> Tensor:
+        levels = features[: self.bbox_roi_extractor.num_inputs]
+        # mmdet casts boxes to the features' type: in half precision a coordinate of 1000 moves by pixels
+        precise = torch.promote_types(levels[0].dtype, torch.float32)
+        return self.bbox_roi_extractor([x.to(precise) for x in levels], rois)
 
     def detect(
         self,
@@ -71,21 +98,23 @@ class QueryRoIHead(StandardRoIHead):
         proposals: Detections,
         frames: Tensor,
         kernels: Tensor,
-        sizes: Tensor,
+        limits: Tensor,
+        scales: Tensor,
     ) -> Detections:
         """Score and refine proposals of P pairs, suppress duplicates, sort: (P, K) rows.
 
-        frames: (P,) image of each pair; kernels: (P, C, 7, 7); sizes: (P, 4) limits of boxes.
+        frames: (P,) image of each pair; kernels: (P, C, 7, 7); limits: (P, 4) of ``box_limits``;
+        scales: (P,) network pixels a frame pixel, in which the offset of ``test_cfg.nms`` counts.
         """
         pairs, count = proposals.scores.shape
         owner = torch.arange(pairs, device=frames.device).repeat_interleave(count)
         boxes = proposals.boxes.flatten(0, 1)
         logits, deltas = self.score(features, boxes, frames[owner], kernels[owner])
         refined = self.bbox_head.bbox_coder.decode(boxes, deltas).view(pairs, count, 4)
-        refined = torch.minimum(refined.clamp(min=0), sizes[:, None])
+        refined = torch.minimum(refined.clamp(min=0), limits[:, None])
         scores = target_probability(logits, self.bbox_head.loss_cls.use_sigmoid).view(pairs, count)
         found = keep_best(refined, scores, proposals.valid, count)
-        keep = batched_greedy_nms(found.boxes, self.test_cfg.nms.iou_threshold, found.valid)
+        keep = suppress(found.boxes, found.valid, self.test_cfg.nms, scales[:, None, None])
         keep &= found.scores >= self.test_cfg.score_thr
         keep[:, 0] |= found.valid[:, 0]  # the best hypothesis stays whatever its score
         return keep_best(found.boxes, found.scores, keep, self.test_cfg.max_per_img)
@@ -124,6 +153,20 @@ class QueryRoIHead(StandardRoIHead):
             torch.cat([w * s for w, s in zip(label_weights, scale, strict=True)]),
             torch.cat(box_targets),
             torch.cat([w * s for w, s in zip(box_weights, scale, strict=True)]),
+        )
+
+
+def _check_standard(bbox_head: Any, others: dict[str, Any]) -> None:
+    """Refuse the RoI heads of other detectors, whose settings a config inherits."""
+    if isinstance(bbox_head, (list, tuple)):
+        raise InputError(
+            f'a detector with {len(bbox_head)} box heads (CascadeRoIHead, of Cascade R-CNN) cannot be '
+            'guided: choose one with a StandardRoIHead, Faster R-CNN or Mask R-CNN with a pyramid'
+        )
+    if others.get('shared_head') is not None:
+        raise InputError(
+            f'a detector with the shared head {others["shared_head"].get("type")} (a C4 detector) cannot be '
+            'guided: choose one with a feature pyramid'
         )
 
 

@@ -23,7 +23,6 @@ class QueryRPNHead(RPNHead):
         correlation: config of ``DynamicCorrelation`` without its channels.
         share_levels: one correlation for all levels; the official code has one a level, each fed with
             the same RoI feature.
-        num_levels: pyramid levels.
         Everything else as in mmdet's ``RPNHead``, whose state-dict keys stay as they are.
     """
 
@@ -32,11 +31,10 @@ class QueryRPNHead(RPNHead):
         in_channels: int,
         correlation: dict | None = None,
         share_levels: bool = False,
-        num_levels: int = 5,
         **kwargs: Any,
     ) -> None:
         super().__init__(in_channels, **kwargs)
-        self.num_levels = num_levels
+        num_levels = self.prior_generator.num_levels
         config = dict(correlation or {}, channels=in_channels)
         self.correlations: Sequence[DynamicCorrelation] = nn.ModuleList(  # type: ignore[assignment]
             DynamicCorrelation(**config) for _ in range(1 if share_levels else num_levels)
@@ -53,20 +51,20 @@ class QueryRPNHead(RPNHead):
             for level, x in enumerate(features)
         ]
 
-    def propose(self, maps: Sequence[Tensor], sizes: Tensor, cfg: ConfigDict) -> Detections:
-        """Proposals of modulated maps (P, C, H, W) a level; sizes: (P, 4) limits of boxes, w, h, w, h."""
+    def propose(self, maps: Sequence[Tensor], limits: Tensor, cfg: ConfigDict) -> Detections:
+        """Proposals of modulated maps (P, C, H, W) a level; limits: (P, 4) of ``box_limits``."""
         scores, deltas = self(maps)
-        return self.propose_from(scores, deltas, sizes, cfg)
+        return self.propose_from(scores, deltas, limits, cfg)
 
     @torch.no_grad()
     def propose_from(
-        self, scores: Sequence[Tensor], deltas: Sequence[Tensor], sizes: Tensor, cfg: ConfigDict
+        self, scores: Sequence[Tensor], deltas: Sequence[Tensor], limits: Tensor, cfg: ConfigDict
     ) -> Detections:
         """Proposals of the head's raw outputs, detached. cfg: nms_pre, nms, max_per_img, min_bbox_size."""
         anchors = self.prior_generator.grid_priors(
             [s.shape[-2:] for s in scores], dtype=scores[0].dtype, device=scores[0].device
         )
-        return select_proposals(scores, deltas, anchors, self.bbox_coder, sizes, cfg)
+        return select_proposals(scores, deltas, anchors, self.bbox_coder, limits, cfg)
 
     def get_targets(self, *args: Any, **kwargs: Any) -> tuple:
         """mmdet's targets, weighted so that the loss is the mean over pairs of each pair's own loss.
