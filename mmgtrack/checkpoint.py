@@ -1,7 +1,7 @@
 """Reading checkpoints of strangers without executing them."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ import torch
 from mmengine.dist import barrier, get_local_rank
 from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader, get_torchvision_models
+from torch import nn
 
-from mmgtrack.errors import CheckpointError
+from mmgtrack.errors import CheckpointError, OutputError
 from mmgtrack.files import replacing
 
 _multiarray: Any = import_module('numpy._core.multiarray')  # no public name, but in every pickled array
@@ -107,7 +108,10 @@ def _load_url(filename: str, map_location: Any = None, model_dir: str | None = N
         try:
             torch.hub.download_url_to_file(filename, str(path), progress=False)
         except OSError as error:
-            raise CheckpointError(f'cannot download {filename}: {error}') from error
+            raise CheckpointError(
+                f'cannot download {filename} ({error}): get the file by other means and start from it with '
+                '--load-from FILE, or start without it with --cfg-options load_from=None'
+            ) from error
     barrier()
     return load_checkpoint_file(path, map_location or 'cpu')
 
@@ -124,7 +128,28 @@ def _refuse(filename: str, map_location: Any = None) -> dict[str, Any]:
     raise CheckpointError(f'{filename}: this scheme cannot be read safely; download the file, give its path')
 
 
+def unmatched_keys(
+    model: nn.Module, state_dict: Mapping[str, torch.Tensor]
+) -> tuple[list[str], list[str], list[str]]:
+    """What does not fit when weights are loaded into a model, each sorted: missing, unexpected, misshapen.
+
+    Missing keys are in the model only, unexpected ones in the state dict only, misshapen ones in both with
+    different shapes. Counters of batches (``num_batches_tracked``) do not count.
+    """
+    own = {k: w for k, w in model.state_dict().items() if not k.endswith('num_batches_tracked')}
+    given = {k: w for k, w in state_dict.items() if not k.endswith('num_batches_tracked')}
+    misshapen = sorted(k for k in own.keys() & given.keys() if own[k].shape != given[k].shape)
+    return sorted(own.keys() - given.keys()), sorted(given.keys() - own.keys()), misshapen
+
+
 def save_checkpoint_file(content: dict[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write a checkpoint under a temporary name, then rename: never a half-written file."""
+    """Write a checkpoint under a temporary name, then rename: never a half-written file.
+
+    Raises OutputError where it cannot be written.
+    """
     with replacing(path) as file:
-        torch.save(content, file)
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:  # what torch makes of a full disk
+            reason = str(error).splitlines()[0]
+            raise OutputError(f'cannot write {path}; is there space left? torch says: {reason}') from error

@@ -21,6 +21,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with partial.open('wb') as file:
             yield file
         os.replace(partial, path)
+    except OutputError:  # the block's own, which says more
+        raise
     except OSError as error:
         raise OutputError(f'cannot write {path}: {error.strerror}') from error
     finally:

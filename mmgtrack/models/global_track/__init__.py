@@ -8,6 +8,7 @@ from mmgtrack.models.global_track.inclusive_boxes import (
 )
 from mmgtrack.models.global_track.query_roi_head import QueryRoIHead, RoIModulator
 from mmgtrack.models.global_track.query_rpn_head import QueryRPNHead
+from mmgtrack.models.global_track.unguided import NoCorrelation, NoModulation
 
 __all__ = [
     'GlobalTrack',
@@ -15,6 +16,8 @@ __all__ = [
     'InclusiveBboxOverlaps2D',
     'InclusiveDeltaXYWHBBoxCoder',
     'InclusiveRoIExtractor',
+    'NoCorrelation',
+    'NoModulation',
     'QueryRPNHead',
     'QueryRoIHead',
     'RoIModulator',

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from mmdet.models.detectors import TwoStageDetector
@@ -27,6 +27,24 @@ class GlobalTrackState(State):
 
     rpn_kernels: Tensor
     roi_kernels: Tensor
+
+
+class TrainingSearches(NamedTuple):
+    """P targets, each to be found in the search image of its own sample.
+
+    features: of the N search images; maps: modulated ones (P, C, H, W) a level; frames: (P,) search image of
+    each; roi_kernels: (P, C, 7, 7); shares: (P,) weights that sum to 1; truths: the target's box, 0 or 1;
+    shapes: unpadded (h, w) of each target's search image; padded: (H, W) of all.
+    """
+
+    features: Sequence[Tensor]
+    maps: list[Tensor]
+    frames: Tensor
+    roi_kernels: Tensor
+    shares: Tensor
+    truths: list[InstanceData]
+    shapes: list[tuple[int, int]]
+    padded: tuple[int, ...]
 
 
 @MODELS.register_module()
@@ -104,26 +122,45 @@ class GlobalTrack(GlobalSearchTracker, TwoStageDetector):
 
         The backbone sees each image once. Pairs weigh the same whatever their number of targets.
         """
+        searches = self.training_searches(inputs, data_samples)
+        losses, proposals = self.rpn_loss(searches)
+        return losses | self.roi_loss(searches, proposals)
+
+    def training_searches(
+        self, inputs: dict[str, Tensor], data_samples: list[ClipSample]
+    ) -> TrainingSearches:
+        """What both stages learn from: every target of each query image against its own search image."""
         features, maps, frames, roi_kernels = self._encode_pairs(inputs, data_samples)
         counts = torch.bincount(frames, minlength=len(data_samples))
-        shares = (1 / (counts * len(data_samples)))[frames]
-        truths = [truth for sample in data_samples for truth in self._search_truths(sample)]
-        image_shapes = [sample.img_shape['search'] for sample in data_samples]
-        shapes = [image_shapes[frame] for frame in frames.tolist()]
+        return TrainingSearches(
+            features=features,
+            maps=maps,
+            frames=frames,
+            roi_kernels=roi_kernels,
+            shares=(1 / (counts * len(data_samples)))[frames],
+            truths=[truth for sample in data_samples for truth in self._search_truths(sample)],
+            shapes=[data_samples[n].img_shape['search'] for n in frames.tolist()],
+            padded=tuple(inputs['search'].shape[-2:]),
+        )
 
+    def rpn_loss(self, searches: TrainingSearches) -> tuple[dict[str, Any], Detections]:
+        """Losses of the first stage, and its proposals, detached."""
         # losses and proposals in float32 also under autocast
-        scores, deltas = ([level.float() for level in out] for out in self.rpn_head(maps))
-        padded = tuple(inputs['search'].shape[-2:])
+        scores, deltas = ([level.float() for level in out] for out in self.rpn_head(searches.maps))
         metas = [
-            dict(img_shape=shape, pad_shape=padded, loss_weight=share)
-            for shape, share in zip(shapes, shares.tolist(), strict=True)
+            dict(img_shape=shape, pad_shape=searches.padded, loss_weight=share)
+            for shape, share in zip(searches.shapes, searches.shares.tolist(), strict=True)
         ]
-        losses = self.rpn_head.loss_by_feat(scores, deltas, truths, metas)
-        limits = box_limits(shapes, scores[0], self.inclusive_pixels)
-        proposals = self.rpn_head.propose_from(scores, deltas, limits, self.train_cfg.rpn_proposal)
-        samples = self.roi_head.sample(proposals, truths)
-        losses |= self.roi_head.loss_of_pairs(features, samples, frames, roi_kernels, shares)
-        return losses
+        losses = self.rpn_head.loss_by_feat(scores, deltas, searches.truths, metas)
+        limits = box_limits(searches.shapes, scores[0], self.inclusive_pixels)
+        return losses, self.rpn_head.propose_from(scores, deltas, limits, self.train_cfg.rpn_proposal)
+
+    def roi_loss(self, searches: TrainingSearches, proposals: Detections) -> dict[str, Any]:
+        """Losses of the second stage on proposals (P, K) of the first."""
+        samples = self.roi_head.sample(proposals, searches.truths)
+        return self.roi_head.loss_of_pairs(
+            searches.features, samples, searches.frames, searches.roi_kernels, searches.shares
+        )
 
     def predict(self, inputs: dict[str, Tensor], data_samples: list[ClipSample]) -> list[Tracks]:
         found, frames = self._search_pairs(inputs, data_samples)

@@ -18,6 +18,7 @@ from mmgtrack.models.pairs import Detections
 from mmgtrack.registry import MODELS
 
 
+@MODELS.register_module()
 class RoIModulator(BaseModule):
     """h_out(h_x(x_i) * h_z(z)), Eq. 3: h_x, h_z 3x3 convolutions, h_out 1x1; no norm, no activation."""
 
@@ -45,7 +46,7 @@ class QueryRoIHead(StandardRoIHead):
         loss_bbox: replaces the box head's loss, where given. Not part of ``bbox_head``, so that one tracker
             config fits over every detector: where ``bbox_head`` is a list (Cascade R-CNN) a config could
             not even be read, instead of being refused by name.
-        modulator: further arguments of ``RoIModulator``.
+        modulator: config without channels; default type ``RoIModulator``.
         mask_roi_extractor, mask_head: of Mask R-CNN; a box tracker has no use for them.
         Everything else as in mmdet's ``StandardRoIHead``, whose state-dict keys stay as they are.
 
@@ -69,7 +70,8 @@ class QueryRoIHead(StandardRoIHead):
             changes['loss_bbox'] = loss_bbox
         super().__init__(bbox_roi_extractor=bbox_roi_extractor, bbox_head={**bbox_head, **changes}, **kwargs)
         channels = self.bbox_roi_extractor.out_channels
-        self.modulator = RoIModulator(channels, **(modulator or {}))
+        config = {'type': 'mmgtrack.RoIModulator', **(modulator or {}), 'channels': channels}
+        self.modulator: RoIModulator = MODELS.build(config)
 
     def pool(self, features: Sequence[Tensor], boxes: list[Tensor]) -> Tensor:
         """RoI features (M, C, R, R) of boxes[n] (M_n, 4) in the n-th image, on the level of their size."""

@@ -20,7 +20,7 @@ class QueryRPNHead(RPNHead):
     """RPN whose input maps are modulated by kernels made from each target's RoI feature.
 
     Args:
-        correlation: config of ``DynamicCorrelation`` without its channels.
+        correlation: config without channels; default type ``DynamicCorrelation``.
         share_levels: one correlation for all levels; the official code has one a level, each fed with
             the same RoI feature.
         Everything else as in mmdet's ``RPNHead``, whose state-dict keys stay as they are.
@@ -35,9 +35,9 @@ class QueryRPNHead(RPNHead):
     ) -> None:
         super().__init__(in_channels, **kwargs)
         num_levels = self.prior_generator.num_levels
-        config = dict(correlation or {}, channels=in_channels)
+        config = {'type': 'mmgtrack.DynamicCorrelation', **(correlation or {}), 'channels': in_channels}
         self.correlations: Sequence[DynamicCorrelation] = nn.ModuleList(  # type: ignore[assignment]
-            DynamicCorrelation(**config) for _ in range(1 if share_levels else num_levels)
+            MODELS.build(config) for _ in range(1 if share_levels else num_levels)
         )
 
     def encode(self, targets: Tensor) -> Tensor:
