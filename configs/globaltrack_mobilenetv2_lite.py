@@ -28,7 +28,6 @@ model = dict(
         in_channels=channels,
         feat_channels=channels,
         share_levels=True,
-        correlation=dict(init_cfg=xavier),
         # every look-alike in the frame is a negative: focal loss on all anchors instead of sampling
         loss_cls=dict(
             _delete_=True, type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=1.0),

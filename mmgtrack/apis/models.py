@@ -15,6 +15,7 @@ from mmgtrack import zoo
 from mmgtrack.checkpoint import load_checkpoint_file
 from mmgtrack.errors import CheckpointError, InputError, MMGTrackError, ModelNotFoundError
 from mmgtrack.models.base import BaseTracker
+from mmgtrack.models.fast_path import slow_down, speed_up
 from mmgtrack.registry import MODELS
 from mmgtrack.structures import Calibration
 
@@ -42,10 +43,15 @@ def build_tracker(
     model: str | os.PathLike[str],
     checkpoint: str | os.PathLike[str] | None = None,
     device: str = 'cpu',
+    *,
+    precision: str = 'float32',
+    compile: bool = False,
+    plain: bool = False,
 ) -> BaseTracker:
-    """A tracker in evaluation mode.
+    """A tracker in evaluation mode, prepared for speed.
 
     model: name in the zoo or path of a config; checkpoint: weights, default those shipped for the name.
+    precision, compile: see ``speed_up``; plain: none of that, layers as they are in training.
     Raises ModelNotFoundError, CheckpointError (unreadable, or of another architecture: lists the keys),
     InputError (no such device). Without any weights it warns and stays random.
     """
@@ -66,7 +72,13 @@ def build_tracker(
         digest.update(zoo.file_sha256(source).encode())
     tracker.name = name
     tracker.fingerprint = digest.hexdigest()
-    return tracker.to(target).eval()
+    tracker.to(target).eval()
+    if plain:
+        _check_plain(precision, compile)
+        slow_down(tracker)
+    else:
+        speed_up(tracker, precision, compile)
+    return tracker
 
 
 def build_network(config: Config) -> BaseTracker:
@@ -110,6 +122,13 @@ def load_weights(tracker: BaseTracker, content: dict[str, Any], name: str, sourc
             tracker.calibration = Calibration(**meta['calibration'])
         except (TypeError, InputError) as error:
             raise CheckpointError(f'{source} holds no valid calibration: {error}') from error
+
+
+def _check_plain(precision: str, compile: bool) -> None:
+    if precision != 'float32' or compile:
+        raise InputError(
+            f'plain means float32 and not compiled, got precision={precision!r} and compile={compile}'
+        )
 
 
 def check_device(device: str) -> torch.device:

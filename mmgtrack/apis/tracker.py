@@ -11,6 +11,7 @@ from mmgtrack import zoo
 from mmgtrack.apis.models import build_tracker
 from mmgtrack.apis.sources import LivePolicy, to_bgr8
 from mmgtrack.apis.streaming import stream_tracks
+from mmgtrack.errors import InputError
 from mmgtrack.models.base import BaseTracker
 from mmgtrack.structures import Candidates, State, Tracks
 
@@ -24,6 +25,10 @@ class Tracker:
         model: name in the zoo (``mmgtrack models``) or path of a config file.
         checkpoint: weights; default the ones shipped for the name.
         device: 'cpu', 'cuda', 'cuda:1', ...
+        precision: what the network computes in: 'float32', 'bfloat16', or on a GPU 'float16'. Half precision
+            is faster where the processor has units for it, and moves boxes and scores a little.
+        compile: torch.compile; faster still, but takes seconds to minutes at the first frames of each size.
+        plain: none of the fast path, layers as they are in training: slower, same results up to rounding.
 
     Raises ModelNotFoundError, CheckpointError, InputError.
 
@@ -39,8 +44,14 @@ class Tracker:
         model: str | os.PathLike[str] = zoo.DEFAULT,
         checkpoint: str | os.PathLike[str] | None = None,
         device: str = 'cpu',
+        *,
+        precision: str = 'float32',
+        compile: bool = False,
+        plain: bool = False,
     ) -> None:
-        self.model: BaseTracker = build_tracker(model, checkpoint, device)
+        self.model: BaseTracker = build_tracker(
+            model, checkpoint, device, precision=precision, compile=compile, plain=plain
+        )
 
     @property
     def batch_frames(self) -> int:
@@ -64,8 +75,22 @@ class Tracker:
         return self.model.track_many([([_image(f) for f in frames], s) for frames, s in clips])
 
     def candidates(self, frames: Sequence[Image], state: State) -> Candidates:
-        """All candidates (N, M, K) of each frame, best first, before one is chosen."""
-        return self.model.candidates([_image(f) for f in frames], state)
+        """All boxes (N, M, K) that the tracker considers in each of N >= 1 frames, before one is chosen.
+
+        Boxes are xyxy pixels of the frame, continuous (x2 = x + w). Each row is sorted by score, best first,
+        after suppression of duplicates, and padded at its end with boxes that are not ``valid``. Scores are
+        the network's own, in [0, 1]: they order the boxes of one frame, but are no probability that the
+        target is there, as ``Tracks.scores`` are. The given state is not changed. Raises InputError for a
+        tracker that has no candidates (one that searches a window), or without any frame or target.
+        """
+        return self._found('candidates', frames, state)
+
+    def proposals(self, frames: Sequence[Image], state: State) -> Candidates:
+        """What the first of two stages proposes: like ``candidates``, but more boxes, less well placed.
+
+        Scores are those of the region proposal network. Raises InputError for a tracker of one stage.
+        """
+        return self._found('proposals', frames, state)
 
     def stream(
         self,
@@ -83,6 +108,11 @@ class Tracker:
         keeps them all. Raises SourceError, InputError.
         """
         return stream_tracks(self, source, boxes, start_frame=start_frame, live=live)
+
+    def _found(self, kind: str, frames: Sequence[Image], state: State) -> Candidates:
+        if not hasattr(self.model, kind):
+            raise InputError(f'the tracker {self.model.name} ({type(self.model).__name__}) has no {kind}')
+        return getattr(self.model, kind)([_image(f) for f in frames], state)
 
 
 def _image(frame: Image) -> Image:

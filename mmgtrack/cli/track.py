@@ -46,6 +46,13 @@ def add_parser(subparsers: Any) -> None:
     add('--model', metavar='NAME', help='a name that `mmgtrack models` lists (default: the included one)')
     add('--checkpoint', metavar='FILE', help="weights to use instead of the model's own")
     add('--device', metavar='D', default='cpu', help='cpu, cuda, cuda:1, ... (default: cpu)')
+    add(
+        '--precision',
+        choices=('float32', 'bfloat16', 'float16'),
+        default='float32',
+        help='what the network computes in; half precision can be faster and moves boxes a little',
+    )
+    add('--compile', action='store_true', help='torch.compile: faster after a minute or so, for long videos')
     add('--out', metavar='DIR', type=Path, help='folder for the results (default: a new SOURCE_tracks)')
     add('--no-video', dest='video', action='store_false', help='write the rows only')
     add('--show', action='store_true', help='show the frames in a window; q quits')
@@ -162,7 +169,13 @@ def _build_tracker(args: argparse.Namespace) -> 'Tracker':
     from mmgtrack.apis import Tracker
 
     named = {'model': args.model} if args.model else {}
-    return Tracker(**named, checkpoint=args.checkpoint, device=args.device)
+    return Tracker(
+        **named,
+        checkpoint=args.checkpoint,
+        device=args.device,
+        precision=args.precision,
+        compile=args.compile,
+    )
 
 
 def _open_window() -> 'Window':

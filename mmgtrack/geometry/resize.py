@@ -46,7 +46,7 @@ def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def resize_tensor(images: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize (N, 3, H, W) float device images to (height, width), half-pixel centres as OpenCV has them.
 
-    OpenCV rounds to whole grey levels, this does not: results differ by up to half a level.
+    OpenCV rounds to whole grey levels, this does not: results differ by up to a level.
     """
     if tuple(images.shape[-2:]) == size:
         return images

@@ -33,9 +33,13 @@ class BaseTracker(BaseModel, metaclass=ABCMeta):
         name, fingerprint: identity written into states; set by whoever builds the model.
         calibration: from the network's score to a probability and a decision.
         batch_frames: how many frames the tracker likes to get at a time.
+        network_parts: the modules that may compute in half precision.
+        compiled_parts: those whose forward method torch.compile takes.
     """
 
     state_type: ClassVar[type[State]] = State
+    network_parts: ClassVar[Sequence[str]] = ()
+    compiled_parts: ClassVar[Sequence[str]] = ()
     data_preprocessor: ClipDataPreprocessor
 
     name: str = ''
@@ -54,6 +58,9 @@ class BaseTracker(BaseModel, metaclass=ABCMeta):
     def track(self, frames: Sequence[Frame], state: State) -> tuple[Tracks, State]:
         """Tracks (N, M) of the state's M targets in N frames that follow it, and the state after them."""
         return self.track_many([(frames, state)])[0]
+
+    def fold(self) -> None:
+        """Precompute, in place and for inference only, what weights alone or a query alone decide."""
 
     def forward(self, inputs: dict, data_samples: list, mode: str = 'tensor') -> Any:
         """mmengine's entry: 'loss' gives a dict, 'predict' a list of Tracks, 'tensor' raw outputs."""

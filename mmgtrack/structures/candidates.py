@@ -6,13 +6,15 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from mmgtrack.errors import InputError
+
 
 @dataclass(frozen=True)
 class Candidates:
     """K candidate boxes for each of M targets in each of N frames, best first.
 
     boxes: (N, M, K, 4) float xyxy pixels of the frame.
-    scores: (N, M, K) float, the detector's own score, not calibrated.
+    scores: (N, M, K) float, the detector's own score, not calibrated, descending.
     valid: (N, M, K) bool; rows with fewer than K candidates are padded with invalid ones at the end.
     """
 
@@ -35,6 +37,12 @@ class Candidates:
     def __getitem__(self, frames: slice) -> 'Candidates':
         """The candidates of a slice of the frames."""
         return Candidates(self.boxes[frames], self.scores[frames], self.valid[frames])
+
+    def top(self, count: int) -> 'Candidates':
+        """The ``count`` best of each row; all of them where K is smaller."""
+        if count < 1:
+            raise InputError(f'top needs a count of at least 1, got {count}')
+        return Candidates(*(getattr(self, field.name)[:, :, :count] for field in fields(self)))
 
     def to(self, device: torch.device | str) -> 'Candidates':
         """The same candidates on another device."""

@@ -162,7 +162,7 @@ def test_two_frames_can_be_learnt() -> None:
     images, sample = pair(12, num_targets=2)
     inputs = {role: [image] for role, image in images.items()}
     tracker.train()
-    steps = 320
+    steps = 420
     optimizer = torch.optim.AdamW(tracker.parameters(), weight_decay=0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps, pct_start=0.1)
     totals = []

@@ -61,6 +61,8 @@ class GlobalTrack(GlobalSearchTracker, TwoStageDetector):
     """
 
     state_type: ClassVar[type[State]] = GlobalTrackState
+    network_parts: ClassVar[Sequence[str]] = ('backbone', 'neck', 'rpn_head', 'roi_head')
+    compiled_parts: ClassVar[Sequence[str]] = ('backbone', 'neck', 'rpn_head', 'roi_head.bbox_head')
 
     def __init__(
         self,
@@ -76,7 +78,7 @@ class GlobalTrack(GlobalSearchTracker, TwoStageDetector):
         self.inclusive_pixels = inclusive_pixels
 
     def extract(self, images: Tensor) -> tuple[Tensor, ...]:
-        return self.extract_feat(images)
+        return self.extract_feat(images.to(next(self.backbone.parameters()).dtype))
 
     def encode_targets(self, features: Sequence[Tensor], boxes: list[Tensor]) -> dict[str, Tensor]:
         pooled = self.roi_head.pool(features, boxes)
@@ -84,6 +86,11 @@ class GlobalTrack(GlobalSearchTracker, TwoStageDetector):
             rpn_kernels=self.rpn_head.encode(pooled),
             roi_kernels=self.roi_head.modulator.encode(pooled),
         )
+
+    def fold(self) -> None:
+        for correlation in self.rpn_head.correlations:
+            correlation.folds_queries = True
+        self.roi_head.fold()
 
     def to_network(self, boxes: Tensor, view: View) -> Tensor:
         if not self.inclusive_pixels:
@@ -211,14 +218,15 @@ class GlobalTrack(GlobalSearchTracker, TwoStageDetector):
         frames: (P,) image of each pair.
         """
         proposals = self._propose_pairs(maps, frames, views)
-        limits = self._limits(views, maps[0])[frames]
+        limits = self._limits(views)[frames]
         scales = limits.new_tensor([view.scale[0] for view in views])[frames]
         return self.roi_head.detect(features, proposals, frames, kernels, limits, scales)
 
     def _propose_pairs(self, maps: list[Tensor], frames: Tensor, views: Sequence[View]) -> Detections:
-        return self.rpn_head.propose(maps, self._limits(views, maps[0])[frames], self.test_cfg.rpn)
+        return self.rpn_head.propose(maps, self._limits(views)[frames], self.test_cfg.rpn)
 
-    def _limits(self, views: Sequence[View], like: Tensor) -> Tensor:
+    def _limits(self, views: Sequence[View]) -> Tensor:
+        like = self.data_preprocessor.mean  # of boxes' precision, which that of features may be below
         return box_limits([view.shape for view in views], like, self.inclusive_pixels)
 
     def _role_boxes(self, sample: ClipSample, role: str) -> Tensor:

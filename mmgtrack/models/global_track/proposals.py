@@ -73,8 +73,9 @@ def _level_candidates(
     """The best anchors of one level, decoded, clipped and thinned by NMS: (P, k) rows."""
     logits = scores.permute(0, 2, 3, 1).flatten(1).nan_to_num(-torch.inf, -torch.inf, -torch.inf)
     offsets = deltas.permute(0, 2, 3, 1).reshape(len(deltas), -1, 4)
-    ranked, order = logits.sigmoid().sort(dim=1, descending=True, stable=True)
-    ranked, order = ranked[:, : cfg.nms_pre], order[:, : cfg.nms_pre]
+    # of the whole level only the best: sorting it all took a tenth of the light model's time for four targets
+    order = logits.topk(min(cfg.nms_pre, logits.shape[1]), dim=1).indices
+    ranked = logits.gather(1, order).sigmoid()
     offsets = offsets.gather(1, order[..., None].expand(-1, -1, 4))
     boxes = coder.decode(anchors[order].flatten(0, 1), offsets.flatten(0, 1)).view(*order.shape, 4)
     boxes = torch.minimum(boxes.clamp(min=0), limits[:, None])

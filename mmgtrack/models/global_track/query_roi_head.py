@@ -30,11 +30,16 @@ class RoIModulator(BaseModule):
 
     def encode(self, targets: Tensor) -> Tensor:
         """h_z of the targets' RoI features (M, C, R, R), same shape."""
-        return self.query_conv(targets)
+        return self.query_conv(targets.to(self.query_conv.weight.dtype)).to(targets.dtype)
 
     def forward(self, features: Tensor, kernels: Tensor) -> Tensor:
-        """features (K, C, R, R) of proposals, kernels (K, C, R, R) of their targets: (K, C, R, R)."""
-        return self.out_conv(self.search_conv(features) * kernels)
+        """Features (P * K, C, R, R), K in a row for each of P targets, and kernels (P, C, R, R)."""
+        return self.out_conv(self.match(features, kernels))
+
+    def match(self, features: Tensor, kernels: Tensor) -> Tensor:
+        """What h_out gets."""
+        searched = self.search_conv(features)
+        return (searched.unflatten(0, (len(kernels), -1)) * kernels[:, None]).flatten(0, 1)
 
 
 @MODELS.register_module()
@@ -43,9 +48,9 @@ class QueryRoIHead(StandardRoIHead):
 
     Args:
         bbox_head: the detector's own; it gets one class, the target.
-        loss_bbox: replaces the box head's loss, where given. Not part of ``bbox_head``, so that one tracker
-            config fits over every detector: where ``bbox_head`` is a list (Cascade R-CNN) a config could
-            not even be read, instead of being refused by name.
+        loss_bbox: replaces the box head's loss by one of box deltas, where given. Not part of ``bbox_head``,
+            so that one tracker config fits over every detector: where ``bbox_head`` is a list (Cascade
+            R-CNN) a config could not even be read, instead of being refused by name.
         modulator: config without channels; default type ``RoIModulator``.
         mask_roi_extractor, mask_head: of Mask R-CNN; a box tracker has no use for them.
         Everything else as in mmdet's ``StandardRoIHead``, whose state-dict keys stay as they are.
@@ -67,11 +72,12 @@ class QueryRoIHead(StandardRoIHead):
         _check_standard(bbox_head, kwargs)
         changes: dict[str, Any] = {'num_classes': 1}
         if loss_bbox is not None:
-            changes['loss_bbox'] = loss_bbox
+            changes |= {'loss_bbox': loss_bbox, 'reg_decoded_bbox': False}
         super().__init__(bbox_roi_extractor=bbox_roi_extractor, bbox_head={**bbox_head, **changes}, **kwargs)
         channels = self.bbox_roi_extractor.out_channels
         config = {'type': 'mmgtrack.RoIModulator', **(modulator or {}), 'channels': channels}
         self.modulator: RoIModulator = MODELS.build(config)
+        self._is_folded = False
 
     def pool(self, features: Sequence[Tensor], boxes: list[Tensor]) -> Tensor:
         """RoI features (M, C, R, R) of boxes[n] (M_n, 4) in the n-th image, on the level of their size."""
@@ -82,11 +88,39 @@ class QueryRoIHead(StandardRoIHead):
     ) -> tuple[Tensor, Tensor]:
         """Class logits (R, 2) and box deltas (R, 4).
 
-        boxes: (R, 4) network pixels; frames: (R,) image of each; kernels: (R, C, 7, 7) of their targets.
+        boxes: (R, 4) network pixels; frames: (R,) image of each; kernels: (P, C, 7, 7) of targets, each for
+        R / P boxes in a row.
         """
         rois = torch.cat([frames[:, None].to(boxes.dtype), boxes], dim=1)
-        pooled = self._extract(features, rois)
-        return self.bbox_head(self.modulator(pooled, kernels.to(pooled.dtype)))
+        pooled = self._extract(features, rois).to(self._dtype)
+        kernels = kernels.to(pooled.dtype)
+        if not self._is_folded:
+            return self.bbox_head(self.modulator(pooled, kernels))
+        matched = self.modulator.match(pooled, kernels)
+        return self.bbox_head(matched.permute(0, 2, 3, 1).flatten(1))
+
+    def fold(self) -> None:
+        """For inference: multiply h_out into the first fully connected layer, inputs ordered cell by cell.
+
+        Between the two there is nothing but linear arithmetic. This saves 6.4 of 92 GFLOP for 1000 proposals
+        of 256 channels, a pass over them, and their reordering. Nothing is done where more lies between.
+        """
+        head, out = self.bbox_head, getattr(self.modulator, 'out_conv', None)
+        if out is None or head.num_shared_convs or not head.num_shared_fcs or head.with_avg_pool:
+            return
+        first = head.shared_fcs[0]
+        weight = first.weight.detach().double().unflatten(1, (out.out_channels, -1))
+        mixing = out.weight.detach().double()[:, :, 0, 0]
+        folded = torch.einsum('fcp,cd->fpd', weight, mixing).flatten(1)
+        bias = first.bias.detach().double() + torch.einsum('fcp,c->f', weight, out.bias.detach().double())
+        first.weight.data.copy_(folded)
+        first.bias.data.copy_(bias)
+        self._is_folded = True
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        """What the layers compute in."""
+        return self.bbox_head.fc_cls.weight.dtype
 
     def _extract(self, features: Sequence[Tensor], rois: Tensor) -> Tensor:
         levels = features[: self.bbox_roi_extractor.num_inputs]
@@ -111,7 +145,7 @@ class QueryRoIHead(StandardRoIHead):
         pairs, count = proposals.scores.shape
         owner = torch.arange(pairs, device=frames.device).repeat_interleave(count)
         boxes = proposals.boxes.flatten(0, 1)
-        logits, deltas = self.score(features, boxes, frames[owner], kernels[owner])
+        logits, deltas = (out.to(boxes.dtype) for out in self.score(features, boxes, frames[owner], kernels))
         refined = self.bbox_head.bbox_coder.decode(boxes, deltas).view(pairs, count, 4)
         refined = torch.minimum(refined.clamp(min=0), limits[:, None])
         scores = target_probability(logits, self.bbox_head.loss_cls.use_sigmoid).view(pairs, count)

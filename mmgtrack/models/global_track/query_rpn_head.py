@@ -7,7 +7,8 @@ import torch
 from mmdet.models.dense_heads import RPNHead
 from mmdet.models.task_modules.samplers import PseudoSampler
 from mmengine.config import ConfigDict
-from torch import Tensor, nn
+from mmengine.model import ModuleList
+from torch import Tensor
 
 from mmgtrack.models.global_track.proposals import select_proposals
 from mmgtrack.models.layers import DynamicCorrelation
@@ -36,13 +37,16 @@ class QueryRPNHead(RPNHead):
         super().__init__(in_channels, **kwargs)
         num_levels = self.prior_generator.num_levels
         config = {'type': 'mmgtrack.DynamicCorrelation', **(correlation or {}), 'channels': in_channels}
-        self.correlations: Sequence[DynamicCorrelation] = nn.ModuleList(  # type: ignore[assignment]
+        # mmengine's list, through which init_weights reaches its modules
+        self.correlations: Sequence[DynamicCorrelation] = ModuleList(  # type: ignore[assignment]
             MODELS.build(config) for _ in range(1 if share_levels else num_levels)
         )
 
     def encode(self, targets: Tensor) -> Tensor:
         """Kernels (M, L, O, C / groups, k, k) of RoI features (M, C, R, R); L is 1 if levels share."""
-        return torch.stack([c.generate(targets) for c in self.correlations], dim=1)
+        inputs = targets.to(self.rpn_conv.weight.dtype)
+        kernels = [c.generate(inputs) for c in self.correlations]
+        return torch.stack(kernels, dim=1).to(targets.dtype)
 
     def modulate(self, features: Sequence[Tensor], kernels: Tensor, frames: Tensor) -> list[Tensor]:
         """Target p in frame ``frames[p]``: per level (N, C, H, W) to (P, C, H, W)."""
@@ -53,7 +57,8 @@ class QueryRPNHead(RPNHead):
 
     def propose(self, maps: Sequence[Tensor], limits: Tensor, cfg: ConfigDict) -> Detections:
         """Proposals of modulated maps (P, C, H, W) a level; limits: (P, 4) of ``box_limits``."""
-        scores, deltas = self(maps)
+        # decoded in full precision, whatever the convolutions compute in
+        scores, deltas = ([level.to(limits.dtype) for level in out] for out in self(maps))
         return self.propose_from(scores, deltas, limits, cfg)
 
     @torch.no_grad()

@@ -59,7 +59,8 @@ class DynamicCorrelation(BaseModule):
         project_search: whether f_x, a 3x3 convolution, is there. The paper has it, the official
             GlobalTrack code does not.
 
-    Initialisation follows the official code: normal, standard deviation 0.01, bias 0.
+    Initialisation follows the official code: normal, standard deviation 0.01, bias 0. Set ``folds_queries``
+    for inference: f_out is then multiplied into each target's kernel.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class DynamicCorrelation(BaseModule):
                 f'{channels} and {kernel_channels} channels, {self.groups} groups, size {kernel_size}'
             )
         self.kernel_shape = (kernel_channels, channels // self.groups, kernel_size, kernel_size)
+        self.folds_queries = False
         numbers = torch.Size(self.kernel_shape).numel()
         self.kernel_conv = nn.Conv2d(channels, numbers, roi_size)
         self.search_conv = nn.Conv2d(channels, channels, 3, padding=1) if project_search else None
@@ -98,8 +100,24 @@ class DynamicCorrelation(BaseModule):
 
     def forward_pairs(self, features: Tensor, kernels: Tensor, frames: Tensor) -> Tensor:
         """Target p sees frame ``frames[p]`` alone: features (N, C, H, W) to (P, C, H, W)."""
-        projected = self._project(features)[frames]
-        return self.out_conv(correlate_pairs(projected, kernels, self.groups))
+        projected, kernels = self._project(features), kernels.to(features.dtype)
+        if self.folds_queries and self._is_channel_wise:
+            return self._folded_pairs(projected, kernels, frames)
+        return self.out_conv(correlate_pairs(projected[frames], kernels, self.groups))
+
+    @property
+    def _is_channel_wise(self) -> bool:
+        """Whether a kernel is one factor a channel, as GlobalTrack's are."""
+        return self.kernel_shape == (self.groups, 1, 1, 1)
+
+    def _folded_pairs(self, features: Tensor, kernels: Tensor, frames: Tensor) -> Tensor:
+        """f_out(k * x) = (W_out diag(k)) x + b_out: one matrix a target instead of a pass over its map."""
+        matrices = self.out_conv.weight[:, :, 0, 0] * kernels.flatten(1)[:, None]
+        cells = features.permute(0, 2, 3, 1).flatten(1, 2)  # (N, HW, C), no copy of channels-last maps
+        cells = cells.expand(len(frames), -1, -1) if len(cells) == 1 else cells[frames]
+        assert self.out_conv.bias is not None
+        out = torch.baddbmm(self.out_conv.bias, cells, matrices.transpose(1, 2))
+        return out.unflatten(1, features.shape[-2:]).permute(0, 3, 1, 2)
 
     def _project(self, features: Tensor) -> Tensor:
         return features if self.search_conv is None else self.search_conv(features)

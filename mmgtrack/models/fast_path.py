@@ -1,0 +1,58 @@
+"""The fast path of inference: same results up to rounding, or, asked for, half precision and compilation.
+
+docs/benchmarks.md has each step's gain; tests/models/test_fast_path.py compares each with the plain path.
+"""
+
+import torch
+from mmcv.cnn import fuse_conv_bn
+
+from mmgtrack.errors import InputError
+from mmgtrack.models.base import BaseTracker
+
+PRECISIONS = {'float32': torch.float32, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
+
+
+def speed_up(tracker: BaseTracker, precision: str = 'float32', compile: bool = False) -> None:
+    """Make a tracker in evaluation mode faster, in place. It can neither be trained nor saved afterwards.
+
+    Norms are folded into convolutions, weights lie channels-last, a query's own factors are multiplied into
+    the layers behind them, and on a GPU frames travel as bytes and are resized there.
+    precision: what ``network_parts`` compute in; boxes and scores stay in single precision. compile:
+    torch.compile, which takes seconds to minutes at the first frames of every size.
+    Raises InputError where the tracker or its device does not offer that.
+    """
+    _check_precision(tracker, precision)
+    fuse_conv_bn(tracker)
+    tracker.fold()
+    tracker.to(memory_format=torch.channels_last)
+    tracker.data_preprocessor.resize_on_device = tracker.data_preprocessor.mean.is_cuda
+    if precision != 'float32':
+        for name in tracker.network_parts:
+            tracker.get_submodule(name).to(PRECISIONS[precision])
+    if compile:
+        for name in tracker.compiled_parts:
+            tracker.get_submodule(name).compile(options=_compiler_options(tracker))
+
+
+def slow_down(tracker: BaseTracker) -> None:
+    """The plain path: layers and memory as in training without any of the above, for comparison."""
+    tracker.data_preprocessor.memory_format = torch.contiguous_format
+
+
+def _check_precision(tracker: BaseTracker, precision: str) -> None:
+    if precision not in PRECISIONS:
+        raise InputError(f'precision must be one of {", ".join(PRECISIONS)}, got {precision!r}')
+    if precision == 'float32':
+        return
+    if not tracker.network_parts:
+        raise InputError(
+            f'{tracker.name or type(tracker).__name__} computes in float32 only, not {precision}'
+        )
+    device = tracker.data_preprocessor.mean.device.type
+    if precision == 'float16' and device == 'cpu':
+        raise InputError('float16 overflows and is slow on a CPU: use bfloat16 there')
+
+
+def _compiler_options(tracker: BaseTracker) -> dict[str, bool] | None:
+    # constant weights can be laid out for the processor beforehand
+    return {'freezing': True} if tracker.data_preprocessor.mean.device.type == 'cpu' else None
