@@ -15,6 +15,7 @@ from mmgtrack.datasets.synthetic import synthetic_clip
 from mmgtrack.errors import InputError, StateError
 from mmgtrack.models.base import BaseTracker, GlobalSearchTracker
 from mmgtrack.structures import Calibration, State, Tracks
+from tests.device import DEVICE
 from tests.trackers import TRACKERS, small_global_track
 
 EXACT = dict(rtol=0, atol=1e-9)
@@ -23,7 +24,7 @@ NUM_FRAMES = 7
 
 @pytest.fixture(scope='module', params=list(TRACKERS))
 def tracker(request: pytest.FixtureRequest) -> Iterator[BaseTracker]:
-    yield TRACKERS[request.param]().double().eval()
+    yield TRACKERS[request.param]().double().to(DEVICE).eval()
 
 
 @pytest.fixture(scope='module')

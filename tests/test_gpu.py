@@ -1,11 +1,15 @@
 """What a GPU must not change; runs wherever there is one (``pytest -m gpu``)."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from mmgtrack.datasets.synthetic import synthetic_clip
+from mmgtrack.models.fast_path import speed_up
 from mmgtrack.structures import State
 from tests.trackers import small_global_track
 
@@ -52,3 +56,22 @@ def test_saved_on_the_device_and_joined_by_a_target(tmp_path: Path) -> None:
     joined = state.add(State.load(tmp_path / 's.pt')).add(tracker.encode(clip.frames[2], clip.boxes[2, 1:]))
     tracks, _ = tracker.track(list(clip.frames[3:]), joined)
     assert tracks.boxes.shape == (1, 3, 4) and tracks.boxes.device.type == 'cuda'
+
+
+@pytest.mark.parametrize('tests', ['test_contract.py', 'oracles/test_globaltrack.py'])
+def test_contract_and_recorded_cases(tests: str) -> None:
+    """The same tests as on the CPU, with the same tolerances."""
+    command = [sys.executable, '-m', 'pytest', '-q', '-x', str(Path(__file__).parent / tests)]
+    environment = {**os.environ, 'MMGTRACK_TEST_DEVICE': 'cuda'}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-4000:]
+
+
+@pytest.mark.parametrize('precision', ['float16', 'bfloat16'])
+def test_half_precision_on_the_device(precision: str) -> None:
+    clip = synthetic_clip(num_frames=4, size=(64, 96), num_targets=2, seed=3)
+    exact, half = small_global_track().cuda(), small_global_track().cuda()
+    speed_up(half, precision)
+    frames, boxes = list(clip.frames), clip.boxes[0]
+    one, other = (t.candidates(frames[1:], t.encode(frames[0], boxes)) for t in (exact, half))
+    assert (one.scores[..., 0] - other.scores[..., 0]).abs().max() < 0.05

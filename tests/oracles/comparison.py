@@ -12,7 +12,7 @@ from torch import Tensor
 
 def assert_close(found: Any, expected: Any, absolute: float, relative: float) -> None:
     """Every number within ``absolute + relative * |expected|``."""
-    found = found.detach().numpy() if isinstance(found, Tensor) else found
+    found = found.detach().cpu().numpy() if isinstance(found, Tensor) else found
     found, expected = np.asarray(found, dtype=np.float64), np.asarray(expected, dtype=np.float64)
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, atol=absolute, rtol=relative)
@@ -21,7 +21,7 @@ def assert_close(found: Any, expected: Any, absolute: float, relative: float) ->
 def grid(features: Tensor) -> Tensor:
     """The recorded cells (8, 6, 6) of features (1, C, H, W)."""
     channels, height, width = features.shape[1:]
-    steps = torch.arange(6)
+    features, steps = features.detach().cpu(), torch.arange(6)
     picked = features[0, (37 * torch.arange(8)) % channels]
     return picked[:, steps * (height - 1) // 5][:, :, steps * (width - 1) // 5]
 
@@ -31,7 +31,7 @@ def assert_checksum(found: Tensor, expected: Sequence) -> None:
     if isinstance(expected[0], list):
         shape, *expected = expected
         assert list(found.shape) == shape
-    values = found.detach().double()
+    values = found.detach().cpu().double()
     total, squares, peak = expected
     assert abs(values.sum().item() - total) <= 2e-5 * np.sqrt(values.numel() * squares)
     np.testing.assert_allclose(values.square().sum().item(), squares, rtol=1e-4)

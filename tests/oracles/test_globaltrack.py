@@ -27,6 +27,7 @@ from mmgtrack.models.global_track.global_track import GlobalTrack, TrainingSearc
 from mmgtrack.models.global_track.proposals import box_limits, suppress
 from mmgtrack.models.pairs import Detections
 from mmgtrack.structures import ClipSample
+from tests.device import DEVICE
 
 from .cases import OracleCase, claims
 from .comparison import assert_checksum, assert_close, grid, share_of_rows_found
@@ -59,7 +60,7 @@ def network(folder: Path, salt: int) -> GlobalTrack:
     tracker = build_network(config_of())
     expected = {name: tensor.shape for name, tensor in tracker.state_dict().items()}
     tracker.load_state_dict(convert_state_dict(made_by_rule(folder, salt), expected))
-    return tracker.eval()
+    return tracker.to(DEVICE).eval()
 
 
 def network_of(case: OracleCase) -> GlobalTrack:
@@ -214,7 +215,7 @@ def test_proposals_of_given_outputs(case: OracleCase, plain_network: GlobalTrack
 def rows_of(found: Detections) -> np.ndarray:
     """(n, 5) boxes and scores of the first pair's valid rows."""
     rows = torch.cat([found.boxes[0], found.scores[0, :, None]], 1)[found.valid[0]]
-    return rows.detach().numpy()
+    return rows.detach().cpu().numpy()
 
 
 # ---- modulators ------------------------------------------------------------------------------------
@@ -226,7 +227,7 @@ def test_modulators(case: OracleCase) -> None:
 
     def drawn(name: str, *shape: int) -> Tensor:
         numbers = named_generator(name, case.spec['salt']).standard_normal(shape)
-        return torch.from_numpy(numbers.astype(np.float32))
+        return torch.from_numpy(numbers.astype(np.float32)).to(DEVICE)
 
     query, search = (
         [drawn(f'in.feat_{role}.{k}', 1, 256, *size) for k, size in enumerate(values['feat_hw'])]
@@ -234,11 +235,11 @@ def test_modulators(case: OracleCase) -> None:
     )
     with torch.no_grad():
         for j, box in enumerate(values['boxes']):
-            pooled = tracker.roi_head.pool(query, [torch.tensor([box])])
+            pooled = tracker.roi_head.pool(query, [torch.tensor([box], device=DEVICE)])
             assert_close(pooled[0, :16], arrays[f'b{j}_query_roi_c0_15'], 1e-4, 1e-4)
             kernels = tracker.rpn_head.encode(pooled)
             assert_close(kernels.view(5, 256), arrays[f'b{j}_kernels'], 1e-4, 1e-4)
-            maps = tracker.rpn_head.modulate(search, kernels, torch.zeros(1, dtype=torch.long))
+            maps = tracker.rpn_head.modulate(search, kernels, torch.zeros(1, dtype=torch.long, device=DEVICE))
             for level in LEVELS:
                 assert_close(grid(maps[level]), arrays[f'b{j}_out{level}_grid'], 1e-4, 1e-4)
                 assert_checksum(maps[level], values[f'b{j}_out{level}'])
@@ -278,13 +279,15 @@ def test_rpn_follows_the_query(case: OracleCase) -> None:
     tracker, arrays, values = network_of(case), arrays_of(case), case.spec['values']
     targets, features, view = encoded(case)
     pooled = tracker.roi_head.pool(tracker.extract(prepared(case, 'query')[1]), [network_boxes(case)])
-    box = torch.cat([torch.zeros(1, 1), network_boxes(case)], 1)
+    box = torch.cat([torch.zeros(1, 1, device=DEVICE), network_boxes(case)], 1)
     assert tracker.roi_head.bbox_roi_extractor.map_roi_levels(box, 4).item() == values['query_level']
     assert_close(network_boxes(case)[0], values['query_box_net'], 1e-4, 0)
     assert_close(pooled[0], arrays['query_roi'], 2e-4, 1e-4)
     assert_close(targets['rpn_kernels'].view(5, 256), arrays['rpn_kernels'], 2e-4, 1e-4)
     assert_close(targets['roi_kernels'][0, :32], arrays['rcnn_z_kernel_c0_31'], 2e-4, 1e-4)
-    maps = tracker.rpn_head.modulate(features, targets['rpn_kernels'], torch.zeros(1, dtype=torch.long))
+    maps = tracker.rpn_head.modulate(
+        features, targets['rpn_kernels'], torch.zeros(1, dtype=torch.long, device=DEVICE)
+    )
     scores, deltas = tracker.rpn_head(maps)
     for level in LEVELS:
         for name, found in (('mod', maps), ('rpn_cls', scores), ('rpn_reg', deltas)):
@@ -301,8 +304,9 @@ def test_rpn_follows_the_query(case: OracleCase) -> None:
 def test_rcnn_on_recorded_proposals(case: OracleCase) -> None:
     tracker, arrays, values = network_of(case), arrays_of(case), case.spec['values']
     targets, features, view = encoded(case)
-    boxes = torch.from_numpy(arrays['proposals'][:, :4])
-    frames, kernels = torch.zeros(len(boxes), dtype=torch.long), targets['roi_kernels']
+    boxes = torch.from_numpy(arrays['proposals'][:, :4]).to(DEVICE)
+    frames = torch.zeros(len(boxes), dtype=torch.long, device=DEVICE)
+    kernels = targets['roi_kernels']
     pooled = tracker.roi_head.pool(features, [boxes])
     modulated = tracker.roi_head.modulator(pooled, kernels)
     assert_close(pooled[:4, :16], arrays['roi_x_first4_c0_15'], 2e-4, 1e-4)
@@ -332,7 +336,7 @@ def test_public_tracker(case: OracleCase, tmp_path: Path) -> None:
     assert share_of_rows_found(rows, arrays['det_all'], 0.01, 1e-4) >= 0.99
     assert share_of_rows_found(rows[:12], arrays['det_top10'], 0.01, 1e-4) == 1
     tracks, _ = tracker.track([picture(case, 'search')], state)
-    assert_close(tracks.boxes[0, 0] - torch.from_numpy(LAST_PIXEL), values['top1_box_ltrb'], 0.01, 0)
+    assert_close(tracks.boxes[0, 0].cpu() - torch.from_numpy(LAST_PIXEL), values['top1_box_ltrb'], 0.01, 0)
     assert_close(found.scores[0, 0, 0], values['top1_score'], 1e-4, 0)
 
 
@@ -354,7 +358,7 @@ def network_boxes(case: OracleCase) -> Tensor:
     """The query box (1, 4) as the network counts pixels."""
     tracker, (view, _) = network_of(case), prepared(case, 'query')
     box = torch.tensor([case.spec['query_box_ltrb']], dtype=torch.float32) + torch.from_numpy(LAST_PIXEL)
-    return tracker.to_network(box, view)
+    return tracker.to_network(box.to(DEVICE), view)
 
 
 @torch.no_grad()
@@ -375,7 +379,7 @@ def public_tracker(case: OracleCase, folder: Path) -> Tracker:
         f"_base_ = '{Path(config_of().filename).as_posix()}'\n"
         f'model = dict(data_preprocessor=dict(resize={tuple(case.spec["scale"])}))\n'
     )
-    return Tracker(config, checkpoint=folder / 'converted.pth')
+    return Tracker(config, checkpoint=folder / 'converted.pth', device=DEVICE)
 
 
 # ---- training --------------------------------------------------------------------------------------
@@ -466,9 +470,10 @@ def check_training_proposals(proposals: Detections, arrays: dict) -> None:
 
 def recorded_proposals(arrays: dict, queries: int) -> Detections:
     """The recorded training proposals of each query, padded to the same number."""
-    rows = [torch.from_numpy(arrays[f'q{j}_proposals']) for j in range(queries)]
+    rows = [torch.from_numpy(arrays[f'q{j}_proposals']).to(DEVICE) for j in range(queries)]
     padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-    valid = torch.arange(padded.shape[1]) < torch.tensor([len(r) for r in rows])[:, None]
+    counts = torch.tensor([len(r) for r in rows], device=DEVICE)
+    valid = torch.arange(padded.shape[1], device=DEVICE) < counts[:, None]
     return Detections(padded[..., :4], padded[..., 4], valid)
 
 
@@ -481,8 +486,8 @@ def check_rcnn_samples(
         assert_close(sample.neg_inds, arrays[f'q{j}_rcnn_neg'], 0, 0)
         labels, _, targets, _ = tracker.roi_head.bbox_head.get_targets([sample], tracker.train_cfg.rcnn)
         assert_close(1 - labels, arrays[f'q{j}_labels'], 0, 0)  # ours: 0 the target, 1 background
-        rois = torch.from_numpy(arrays[f'q{j}_rcnn_rois'])
-        assert_close(sample.priors, rois.numpy(), 1e-3, 0)
+        assert_close(sample.priors, arrays[f'q{j}_rcnn_rois'], 1e-3, 0)
+        rois = torch.from_numpy(arrays[f'q{j}_rcnn_rois']).to(DEVICE)
         positive = arrays[f'q{j}_pos_targets']
         assert_close(targets[: len(positive)], positive, 1e-4, 1e-4)
         with torch.no_grad():
@@ -497,7 +502,7 @@ def take_evenly(tracker: GlobalTrack) -> None:
     """The recorded runs chose ``num`` of n candidates at floor(i * n / num) instead of at random."""
 
     def choose(gallery: Tensor, num: int) -> Tensor:
-        return gallery[torch.arange(num) * len(gallery) // num]
+        return gallery[torch.arange(num, device=gallery.device) * len(gallery) // num]
 
     for sampler in (tracker.rpn_head.sampler, tracker.roi_head.bbox_sampler):
         sampler.random_choice = choose
