@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from mmgtrack import zoo
 from mmgtrack.errors import MMGTrackError
+from mmgtrack.packaged_configs import config_folder
 from mmgtrack.version import __version__
 
 Installed = Mapping[str, metadata.Distribution]
@@ -137,7 +138,7 @@ def diagnose() -> Diagnosis:
     operators, reason = _operators()
     weights = {model.name: _weights(model) for model in zoo.list_models()}
     problems += _damaged(weights)
-    configs = [str(folder) for folder in zoo.config_folders() if folder.is_dir()]
+    configs = [str(config_folder())] if config_folder().is_dir() else []
     if not configs:
         problems.append(_reinstall('the packaged configs are missing'))
     return Diagnosis(

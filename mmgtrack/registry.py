@@ -3,7 +3,6 @@
 Modules are imported at the first look-up, so that ``import mmgtrack`` stays light.
 """
 
-from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
@@ -16,8 +15,9 @@ from mmengine.registry import TASK_UTILS as MMENGINE_TASK_UTILS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
-# lets mmengine look into our packaged configs, ``_base_ = 'mmgtrack::FOLDER/NAME.py'``; docs/install.md
-MODULE2PACKAGE.setdefault('mmgtrack', 'mmgtrack')
+from mmgtrack.packaged_configs import resolve_own_prefix
+
+resolve_own_prefix()
 
 
 def _child(name: str, parent: Registry, location: str) -> Registry:

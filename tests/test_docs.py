@@ -12,7 +12,13 @@ from mmgtrack.cli.main import COMMANDS, build_parser
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / 'README.md', ROOT / 'CHANGELOG.md', *sorted((ROOT / 'docs').rglob('*.md'))]
-TOOLS = ('tools/train.py', 'tools/test.py', 'tools/data/browse.py')
+TOOLS = (
+    'tools/train.py',
+    'tools/test.py',
+    'tools/data/browse.py',
+    'tools/analysis/benchmark.py',
+    'tools/analysis/recall.py',
+)
 FLAG = re.compile(r'(?<![\w-])--[a-z][a-z_-]*')
 
 pages = pytest.mark.parametrize('page', PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -13,7 +13,17 @@ PACKAGE = ROOT / 'mmgtrack'
 
 # a part imports from its own layer and those above it in this list
 LAYERS = [
-    {'structures', 'errors', 'files', 'geometry', 'registry', 'ops', 'version', 'checkpoint'},
+    {
+        'structures',
+        'errors',
+        'files',
+        'geometry',
+        'registry',
+        'packaged_configs',
+        'ops',
+        'version',
+        'checkpoint',
+    },
     {'datasets'},
     {'models'},
     {'engine', 'evaluation', 'convert', 'export', 'visualization', 'compat'},

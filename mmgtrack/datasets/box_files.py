@@ -36,6 +36,17 @@ def read_flags(path: Path) -> np.ndarray:
     return np.array(flags, dtype=bool)
 
 
+def read_numbers(path: Path) -> np.ndarray:
+    """Read numbers to (F,) float64, one a line or all in one line (GOT-10k's cover.label)."""
+    numbers: list[float] = []
+    for line_number, line in _lines(path):
+        try:
+            numbers += [float(word) for word in _words(line)]
+        except ValueError as error:
+            raise DataError(f'{path}, line {line_number}: expected numbers, got {line.strip()!r}') from error
+    return np.array(numbers, dtype=np.float64)
+
+
 def _lines(path: Path) -> list[tuple[int, str]]:
     """Numbered lines from 1, without the empty ones at the end of the file."""
     try:

@@ -36,8 +36,8 @@ class ClipDataset:
         num_samples: samples an epoch.
         pipelines: transforms by role. A transform finds ``img_path``, ``other_path`` (a frame of
             another clip or None), ``gt_bboxes`` (mmdet's HorizontalBoxes), ``gt_bboxes_labels`` (ids of
-            the targets, which mmdet's transforms keep beside the boxes) and ``gt_ignore_flags`` (True
-            where a box has become too doubtful to be used).
+            the targets, which mmdet's transforms keep beside the boxes), ``gt_ignore_flags`` (True
+            where a box has become too doubtful to be used) and ``sample_key`` (see ``SharedDraw``).
         sampler: config of the sampler that draws frames and targets.
         roles: role names; the first names the targets.
         min_box_side: boxes with a smaller side after the pipeline are not used, in pixels.
@@ -86,7 +86,7 @@ class ClipDataset:
             if draw is None:
                 continue
             results = [
-                self._run(role, frame, (self.seed, index, attempt, position))
+                self._run(role, frame, (self.seed, index, attempt), position)
                 for position, (role, frame) in enumerate(zip(self.roles, draw.frames, strict=True), start=1)
             ]
             sample = self._pack(index, draw, results)
@@ -101,9 +101,9 @@ class ClipDataset:
         reader = self.readers[rng.choice(len(self.readers), p=self.weights)]
         return reader[int(rng.integers(len(reader)))]
 
-    def _run(self, role: str, frame: RoleFrame, key: tuple[int, ...]) -> RoleResult:
-        with seeded(*key):
-            results = self.pipelines[role](role_input(frame))
+    def _run(self, role: str, frame: RoleFrame, sample_key: tuple[int, ...], position: int) -> RoleResult:
+        with seeded(*sample_key, position):
+            results = self.pipelines[role](role_input(frame, sample_key))
         if results is None:
             raise DataError(f'the pipeline of {role!r} returned nothing for {frame.path}')
         return pack_role(results, self.min_box_side)
@@ -141,6 +141,7 @@ class ClipDataset:
                     role: tuple(result.image.shape[-2:])
                     for role, result in zip(self.roles, results, strict=True)
                 },
+                'scale': {role: result.scale for role, result in zip(self.roles, results, strict=True)},
                 'source': {role: frame.path for role, frame in zip(self.roles, draw.frames, strict=True)},
                 'sample_index': index,
                 'negative': draw.negative,

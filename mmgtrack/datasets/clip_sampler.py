@@ -51,6 +51,7 @@ class ClipSampler:
             elsewhere it may be absent by its label, which teaches presence.
         negative_prob: probability that the last role is a frame of another clip, all targets absent.
         max_instances: targets a sample (official GlobalTrack: 8).
+        other_clips: also draw a frame of another clip for transforms that mix pictures (``RandomZoom``).
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class ClipSampler:
         visibility: Literal['all', 'query'] = 'all',
         negative_prob: float = 0.0,
         max_instances: int = 8,
+        other_clips: bool = True,
     ) -> None:
         if order not in ('random', 'forward'):
             raise InputError(f"order must be 'random' or 'forward', got {order!r}")
@@ -74,6 +76,7 @@ class ClipSampler:
         self.visibility = visibility
         self.negative_prob = negative_prob
         self.max_instances = max_instances
+        self.other_clips = other_clips
 
     def draw(self, pick: Callable[[], Sequence], num_roles: int, rng: np.random.Generator) -> ClipDraw | None:
         """Draw a clip sample; None where the clip picked cannot serve (the caller tries again).
@@ -93,11 +96,10 @@ class ClipSampler:
             if other is None:
                 return None
             drawn[-1] = other
-        shown = [frame.path for frame in drawn] + list(clip.frame_paths)
-        return ClipDraw(
-            tuple(replace(frame, other_path=_other_path(pick, shown, rng)) for frame in drawn),
-            negative,
-        )
+        if self.other_clips:
+            shown = [frame.path for frame in drawn] + list(clip.frame_paths)
+            drawn = [replace(frame, other_path=_other_path(pick, shown, rng)) for frame in drawn]
+        return ClipDraw(tuple(drawn), negative)
 
     def _frames(self, clip: Sequence, num_roles: int, rng: np.random.Generator) -> list[int] | None:
         """A frame index for each role, in the order of the roles."""

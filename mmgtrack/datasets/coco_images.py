@@ -15,8 +15,9 @@ from mmgtrack.registry import DATASETS
 class CocoImages:
     """Still images whose instances are the targets; categories are ignored.
 
-    Boxes are clipped to the image; crowds and boxes that are too small are dropped, and so are images
-    left without a box. The json file is read at once (it is one file), images when they are used.
+    Boxes are clipped to the image; crowds, objects to be ignored and boxes that are too small are dropped,
+    and so are images left without a box. The json file is read at once (it is one file), images when they
+    are used.
 
     Args:
         root: data folder.
@@ -24,6 +25,7 @@ class CocoImages:
         image_folder: folder that ``file_name`` is relative to, itself relative to ``root``.
         min_side: least width and height of a box in pixels of the stored image (official GlobalTrack: 1).
         max_share: largest share of the image that a box may cover; a box around everything shows no search.
+        min_image_side: images with a smaller side are left out, in pixels (official GlobalTrack: 32).
 
     Raises DataError that names the file and the entry for missing keys, unknown images or bad numbers.
     """
@@ -35,6 +37,7 @@ class CocoImages:
         image_folder: str = '.',
         min_side: float = 1.0,
         max_share: float = 1.0,
+        min_image_side: int = 1,
     ) -> None:
         self.min_side = min_side
         self.max_share = max_share
@@ -45,6 +48,7 @@ class CocoImages:
             sizes = {image['id']: (image['width'], image['height']) for image in content['images']}
             names = {image['id']: str(image['file_name']) for image in content['images']}
             boxes = self._boxes(content['annotations'], sizes)
+            boxes = {image: rows for image, rows in boxes.items() if min(sizes[image]) >= min_image_side}
         except (KeyError, TypeError) as error:
             raise DataError(f'{self.file} is not in COCO format: {error!r}') from error
         self.names = [names[image] for image in boxes]
@@ -72,7 +76,7 @@ class CocoImages:
                     f'{self.file}: annotation {annotation.get("id")} names the unknown image '
                     f'{annotation["image_id"]}'
                 )
-            if annotation.get('iscrowd', 0):
+            if annotation.get('iscrowd', 0) or annotation.get('ignore', 0):
                 continue
             box = _clipped(annotation['bbox'], sizes[annotation['image_id']])
             if not np.isfinite(box).all():

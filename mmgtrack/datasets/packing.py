@@ -20,12 +20,14 @@ class RoleResult:
     - ``boxes``: (n, 4) float32 xyxy pixels inside the image, of the targets to be seen.
     - ``ids``: (n,) int64 of those boxes.
     - ``doubtful``: ids of targets that are neither well visible nor gone; no role should use them.
+    - ``scale``: pixels of ``image`` a pixel of the stored frame, along x; 1 where no transform says.
     """
 
     image: Tensor
     boxes: Tensor
     ids: np.ndarray
     doubtful: np.ndarray
+    scale: float = 1.0
 
     def instances(self, targets: np.ndarray) -> InstanceData:
         """The targets (ids, sorted) that are to be seen in this role, in the order of ``targets``."""
@@ -34,8 +36,11 @@ class RoleResult:
         return InstanceData(bboxes=self.boxes[order], ids=ids, labels=torch.zeros_like(ids))
 
 
-def role_input(frame: RoleFrame) -> dict[str, Any]:
-    """What the first transform of a role's pipeline receives."""
+def role_input(frame: RoleFrame, sample_key: tuple[int, ...]) -> dict[str, Any]:
+    """What the first transform of a role's pipeline receives.
+
+    sample_key: the same for all roles of a sample and for no other, for draws that they share.
+    """
     # here and not above: reading sequences for evaluation needs no mmdet
     from mmdet.structures.bbox import HorizontalBoxes
 
@@ -45,6 +50,7 @@ def role_input(frame: RoleFrame) -> dict[str, Any]:
         'gt_bboxes': HorizontalBoxes(torch.from_numpy(frame.boxes.reshape(-1, 4).copy())),
         'gt_bboxes_labels': frame.ids.copy(),
         'gt_ignore_flags': np.zeros(len(frame.ids), dtype=bool),
+        'sample_key': sample_key,
     }
 
 
@@ -67,4 +73,5 @@ def pack_role(results: dict[str, Any], min_side: float) -> RoleResult:
         boxes=boxes[torch.from_numpy(usable)],
         ids=ids[usable],
         doubtful=ids[~usable & (sides > 0)],
+        scale=float(results.get('scale_factor', (1.0, 1.0))[0]),  # mmcv's Resize sets it
     )

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections import OrderedDict
 from collections.abc import Sequence as Names
 from pathlib import Path
 from typing import Literal
@@ -10,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from mmgtrack.datasets.box_files import read_boxes, read_flags
+from mmgtrack.datasets.lazy_reader import LazyReader
 from mmgtrack.datasets.sequence import Sequence
 from mmgtrack.errors import DataError
 from mmgtrack.registry import DATASETS
@@ -18,7 +18,7 @@ IMAGE_SUFFIXES = frozenset({'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.
 
 
 @DATASETS.register_module()
-class SequenceFolder:
+class SequenceFolder(LazyReader):
     """Sequences below ``root``, one folder each, sorted by name.
 
     A folder holds the frames in ``img/``, or lists them in ``frames.txt`` (a path a line, relative to
@@ -53,21 +53,7 @@ class SequenceFolder:
         self.root = Path(root)
         self.frame_root = Path(frame_root) if frame_root is not None else self.root
         self.nan_means = nan_means
-        self.names = _choose(_folder_names(self.root), include, exclude, self.root)
-        self._cache: OrderedDict[int, Sequence] = OrderedDict()
-        self._cache_size = cache_size
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, index: int) -> Sequence:
-        index = range(len(self.names))[index]  # negative indices, IndexError past the end
-        if index not in self._cache:
-            self._cache[index] = self._read(self.names[index])
-        self._cache.move_to_end(index)
-        while len(self._cache) > self._cache_size:
-            self._cache.popitem(last=False)
-        return self._cache[index]
+        super().__init__(_choose(_folder_names(self.root), include, exclude, self.root), cache_size)
 
     def _read(self, name: str) -> Sequence:
         folder = self.root / name

@@ -1,7 +1,15 @@
-"""What mmengine's Runner lacks for clips: CPU autocast, seeding, sequence evaluation."""
+"""What mmengine's Runner lacks here: training on processors, seeding, sequences, reports on weights."""
 
-from mmgtrack.engine.hooks import SeedHook
+from mmgtrack.engine.distributed import TrackerDistributedDataParallel
+from mmgtrack.engine.hooks import SeedHook, WeightReportHook
 from mmgtrack.engine.optim_wrapper import CPUAmpOptimWrapper
 from mmgtrack.engine.sequence_loop import SequenceTestLoop, SequenceValLoop
 
-__all__ = ['CPUAmpOptimWrapper', 'SeedHook', 'SequenceTestLoop', 'SequenceValLoop']
+__all__ = [
+    'CPUAmpOptimWrapper',
+    'SeedHook',
+    'SequenceTestLoop',
+    'SequenceValLoop',
+    'TrackerDistributedDataParallel',
+    'WeightReportHook',
+]

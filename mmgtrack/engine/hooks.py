@@ -1,13 +1,18 @@
 """Hooks for mmengine's Runner."""
 
 import random
+from collections import Counter
+from copy import copy
+from typing import Any
 
 import numpy as np
 import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mmgtrack.checkpoint import unmatched_keys
 from mmgtrack.registry import HOOKS
 
 
@@ -29,3 +34,40 @@ class SeedHook(Hook):
         torch.manual_seed(torch_seed)
         np.random.seed(numpy_seed)
         random.seed(python_seed)
+
+
+@HOOKS.register_module()
+class WeightReportHook(Hook):
+    """Say, a line each, which weights a checkpoint leaves as they were initialised and which it has in vain.
+
+    mmengine would list every key, twice with an ``EMAHook``. So this hook comes first, loads what fits,
+    and hands on a state dict in which nothing is missing and nothing left over.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        weights = copy(checkpoint['state_dict'])
+        for key in [key for key in weights if key.startswith('module.')]:
+            weights[key.removeprefix('module.')] = weights.pop(key)
+        missing, unexpected, misshapen = unmatched_keys(model, weights)
+        for key in misshapen:
+            del weights[key]
+        for what, keys in (
+            ('not in the checkpoint, left as initialised', missing),
+            ('of another shape in the checkpoint, left as initialised', misshapen),
+            ('in the checkpoint only, not used', unexpected),
+        ):
+            if keys:
+                runner.logger.warning(f'weights {what}: {_summary(keys)}')
+        model.load_state_dict(weights, strict=False)  # modules may convert what older versions stored
+        checkpoint['state_dict'] = {key: weight.clone() for key, weight in model.state_dict().items()}
+
+
+def _summary(keys: list[str]) -> str:
+    """Few keys by name, many by the module two levels down and their number."""
+    if len(keys) <= 8:
+        return ', '.join(keys)
+    counts = Counter('.'.join(key.split('.')[:2]) for key in keys)
+    return ', '.join(f'{module} ({count})' for module, count in counts.items())

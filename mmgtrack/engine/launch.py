@@ -8,6 +8,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmgtrack.checkpoint import use_safe_loading
+from mmgtrack.engine.distributed import prepare_processes
+from mmgtrack.engine.options import merge_options
 from mmgtrack.errors import InputError
 
 
@@ -19,27 +21,43 @@ def build_runner(
     load_from: str | None = None,
     options: dict[str, Any] | None = None,
     launcher: str = 'none',
+    auto_scale_lr: bool = False,
 ) -> Runner:
     """A Runner for a config file; checkpoints it reads are never executed.
 
     work_dir: default ``work_dirs/<config name>``. resume: True for the last checkpoint there, or a path.
-    load_from: weights to start from. options: config keys to override, dotted.
+    load_from: weights to start from. options: config keys to override, dotted. launcher: what started the
+    processes of a distributed run. auto_scale_lr: fit the learning rate to the batch of all processes,
+    which the config's ``auto_scale_lr`` says for one batch size.
+
+    A config may name two starts: ``load_from``, and ``load_from_fallback`` for where that is no file.
     """
     path = Path(config)
     if not path.is_file():
         raise InputError(f'no config file {path}')
     use_safe_loading()
     settings = Config.fromfile(path)
-    settings.merge_from_dict(options or {})
+    merge_options(settings, options or {})
     settings.launcher = launcher
     settings.work_dir = work_dir or settings.get('work_dir') or str(Path('work_dirs') / path.stem)
-    _set_start(settings, resume, load_from)
+    warning = _set_start(settings, resume, load_from)
+    if auto_scale_lr:
+        _enable_lr_scaling(settings)
     _check_epoch(settings.get('train_dataloader'))
-    return Runner.from_cfg(settings)
+    settings.custom_hooks = [*(settings.get('custom_hooks') or []), dict(type='mmgtrack.WeightReportHook')]
+    if launcher != 'none':
+        prepare_processes(settings)
+    runner = Runner.from_cfg(settings)
+    if warning:
+        runner.logger.warning(warning)
+    return runner
 
 
-def _set_start(settings: Config, resume: bool | str, load_from: str | None) -> None:
-    """Where the run starts: a named checkpoint, the last one of the work folder, or weights to load."""
+def _set_start(settings: Config, resume: bool | str, load_from: str | None) -> str | None:
+    """Where the run starts: a named checkpoint, the last one of the work folder, or weights to load.
+
+    Returns a warning where that is not what the config names first.
+    """
     settings.load_from = load_from or settings.get('load_from')
     settings.resume = bool(resume or settings.get('resume', False))
     if isinstance(resume, str):
@@ -47,8 +65,30 @@ def _set_start(settings: Config, resume: bool | str, load_from: str | None) -> N
     elif settings.resume and find_latest_checkpoint(settings.work_dir):
         # mmengine would resume from load_from, which holds weights and no training state
         settings.load_from = None
-    elif settings.resume:
+    else:
         settings.resume = False  # nothing to go on with: start as the config says
+        if load_from is None:
+            return _fall_back(settings)
+    return None
+
+
+def _fall_back(settings: Config) -> str | None:
+    """Take the second start of the config where the first is a file that does not exist, and say so."""
+    first, second = settings.load_from, settings.get('load_from_fallback')
+    if not first or not second or '://' in first or Path(first).expanduser().is_file():
+        return None
+    settings.load_from = second
+    return f'WEIGHTS: there is no {first}; this run starts from {second} instead'
+
+
+def _enable_lr_scaling(settings: Config) -> None:
+    scaling = settings.get('auto_scale_lr') or {}
+    if 'base_batch_size' not in scaling:
+        raise InputError(
+            'the learning rate cannot be scaled: the config lacks auto_scale_lr.base_batch_size, the batch '
+            'size that its learning rate is meant for'
+        )
+    settings.auto_scale_lr = dict(scaling, enable=True)
 
 
 def _check_epoch(loader: Any) -> None:

@@ -189,7 +189,7 @@ class GlobalSearchTracker(BaseTracker):
         state = self._own_state(state)
         parts = [self._search(run, [state], detect)[0] for run in self._runs([(frames, state)])]
         if not parts:
-            raise InputError('candidates needs at least one frame and one target, got none')
+            raise InputError('expected at least one frame and one target, got none')
         return Candidates.cat(parts)
 
     def _runs(self, clips: Sequence[Clip]) -> Iterator[list[tuple[int, View]]]:

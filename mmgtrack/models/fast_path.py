@@ -3,6 +3,8 @@
 docs/benchmarks.md has each step's gain; tests/models/test_fast_path.py compares each with the plain path.
 """
 
+from typing import Any, NoReturn
+
 import torch
 from mmcv.cnn import fuse_conv_bn
 
@@ -24,6 +26,7 @@ def speed_up(tracker: BaseTracker, precision: str = 'float32', compile: bool = F
     _check_precision(tracker, precision)
     fuse_conv_bn(tracker)
     tracker.fold()
+    tracker.register_state_dict_pre_hook(_refuse_to_save)
     tracker.to(memory_format=torch.channels_last)
     tracker.data_preprocessor.resize_on_device = tracker.data_preprocessor.mean.is_cuda
     if precision != 'float32':
@@ -51,6 +54,12 @@ def _check_precision(tracker: BaseTracker, precision: str) -> None:
     device = tracker.data_preprocessor.mean.device.type
     if precision == 'float16' and device == 'cpu':
         raise InputError('float16 overflows and is slow on a CPU: use bfloat16 there')
+
+
+def _refuse_to_save(*args: Any) -> NoReturn:
+    raise InputError(
+        'the weights of a model on the fast path are folded: build it with plain=True to save them'
+    )
 
 
 def _compiler_options(tracker: BaseTracker) -> dict[str, bool] | None:

@@ -13,7 +13,8 @@ class ClipSample(BaseDataElement):
     - ``instances``: ``dict[str, InstanceData]`` with ``bboxes`` (n, 4) float32 xyxy pixels of the role's
       image, ``ids`` (n,) int64 that name the same object in every role, ``labels`` (n,) int64 zeros.
 
-    Meta fields, keyed by role: ``img_shape[role]`` (h, w) after the pipeline, ``source[role]`` text.
+    Meta fields, keyed by role: ``img_shape[role]`` (h, w) after the pipeline, ``scale[role]`` its pixels a
+    pixel of the stored frame, ``source[role]`` text.
     A ``BaseDataElement`` rather than a dataclass, because mmengine's data preprocessors move only those
     to the device.
     """

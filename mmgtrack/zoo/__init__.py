@@ -1,13 +1,12 @@
 """The models that can be called by name: ``index.json`` and the weights shipped beside it."""
 
-import difflib
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmgtrack.errors import CheckpointError, ModelNotFoundError
+from mmgtrack.packaged_configs import find_config, suggest
 
 DEFAULT = 'globaltrack_mobilenetv2_lite'
 _HERE = Path(__file__).parent
@@ -43,24 +42,12 @@ def find_model(name: str) -> ModelInfo:
     models = {model.name: model for model in list_models()}
     if name in models:
         return models[name]
-    raise ModelNotFoundError(f'unknown model {name!r}; {_suggest(name, models)}')
+    raise ModelNotFoundError(f'unknown model {name!r}; {suggest(name, models)}')
 
 
 def config_path(info: ModelInfo) -> Path:
     """The config file of a model: packaged in a wheel, ``configs/`` in a checkout."""
-    candidates = [folder / info.config for folder in config_folders()]
-    for path in candidates:
-        if path.is_file():
-            return path
-    raise ModelNotFoundError(f'config {info.config} is missing; looked at {candidates}')
-
-
-def config_folders() -> list[Path]:
-    """Where configs are: the checkout's own folder, where there is one; else those packed into the wheel."""
-    checkout = _HERE.parents[1]
-    if (checkout / 'pyproject.toml').is_file():
-        return [checkout / 'configs']
-    return [_HERE.parent / '.mim' / 'configs']
+    return find_config(info.config)
 
 
 def weights_path(info: ModelInfo) -> Path | None:
@@ -87,9 +74,3 @@ def file_sha256(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _suggest(name: str, known: Iterable[str]) -> str:
-    names = list(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-    return f'did you mean {", ".join(near)}?' if near else f'known: {", ".join(names)}'

@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines += ['                  bbox_head=dict(in_channels=16, fc_out_channels=32)))']
     (root / 'own.py').write_text('\n'.join(lines))
     with pytest.warns(UserWarning, match='RANDOM'):
-        random = Tracker(root / 'own.py')
+        random = Tracker(root / 'own.py', plain=True)
     torch.save({'state_dict': random.model.state_dict(), 'meta': {}}, root / 'own.pth')
     return root
 

@@ -107,7 +107,7 @@ def test_weights_are_in_their_places(converted: Converted) -> None:
 
 
 def test_the_tracker_takes_it_and_another_model_does_not(converted: Converted) -> None:
-    own = Tracker(MODEL, checkpoint=converted.target).model.state_dict()
+    own = Tracker(MODEL, checkpoint=converted.target, plain=True).model.state_dict()
     name = 'rcnn_modulator.proj_z.weight'
     assert torch.equal(own['roi_head.modulator.query_conv.weight'], converted.weights[name])
     with pytest.raises(CheckpointError, match=f"made with the config '{MODEL}', not 'globaltrack_r50'"):

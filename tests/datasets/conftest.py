@@ -34,12 +34,12 @@ def _write_tree(folder: Path, frames: int, /, **files: str) -> Path:
     return folder
 
 
-def _write_coco(root: Path, boxes: np.ndarray, num_images: int = 3) -> Path:
+def _write_coco(root: Path, boxes: np.ndarray, num_images: int = 3, image_folder: str = '.') -> Path:
     """A detection set: ``num_images`` painted 60x80 images with the same (n, 4) integer xyxy boxes."""
-    (root / 'img').mkdir(parents=True)
+    (root / image_folder / 'img').mkdir(parents=True)
     images, annotations = [], []
     for image in range(1, num_images + 1):
-        cv2.imwrite(str(root / 'img' / f'{image}.png'), _painted((60, 80), boxes))
+        cv2.imwrite(str(root / image_folder / 'img' / f'{image}.png'), _painted((60, 80), boxes))
         images.append({'id': image, 'file_name': f'img/{image}.png', 'width': 80, 'height': 60})
         for x1, y1, x2, y2 in boxes.tolist():
             annotations.append(
@@ -53,6 +53,11 @@ def _write_coco(root: Path, boxes: np.ndarray, num_images: int = 3) -> Path:
 @pytest.fixture
 def write_tree() -> Callable[..., Path]:
     return _write_tree
+
+
+@pytest.fixture
+def write_coco() -> Callable[..., Path]:
+    return _write_coco
 
 
 @pytest.fixture

@@ -21,11 +21,17 @@ def clip(present: Any, labelled: Any = None, name: str = 'a') -> Sequence:
     return Sequence(name, tuple(f'{name}/{f}' for f in range(frames)), boxes, present, labelled)
 
 
-def draws(sequences: list[Sequence], roles: int = 2, count: int = 200, **options: Any) -> list[ClipDraw]:
-    sampler, found = ClipSampler(**options), []
+def draws(
+    sequences: list[Sequence],
+    roles: int = 2,
+    count: int = 200,
+    sampler: type[ClipSampler] = ClipSampler,
+    **options: Any,
+) -> list[ClipDraw]:
+    drawing, found = sampler(**options), []
     for number in range(count):
         rng = np.random.default_rng(number)
-        draw = sampler.draw(lambda: sequences[rng.integers(len(sequences))], roles, rng)  # noqa: B023
+        draw = drawing.draw(lambda: sequences[rng.integers(len(sequences))], roles, rng)  # noqa: B023
         if draw is not None:
             found.append(draw)
     return found

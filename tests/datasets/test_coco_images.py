@@ -25,6 +25,7 @@ def write(root: Path, annotations: list[dict[str, Any]], images: list[dict[str, 
         ([-5, -5, 30, 40], {}, {}, [0, 0, 25, 35]),
         ([70, 50, 30, 40], {}, {}, [70, 50, 80, 60]),
         ([1, 2, 30, 40], {'iscrowd': 1}, {}, None),
+        ([1, 2, 30, 40], {'ignore': 1}, {}, None),
         ([1, 2, 30, 5.9], {}, {'min_side': 6}, None),
         ([1, 2, 30, 6], {}, {'min_side': 6}, [1, 2, 31, 8]),
         ([77, 2, 30, 40], {}, {'min_side': 6}, None),
@@ -55,6 +56,12 @@ def test_images_without_usable_box_are_left_out(tmp_path: Path) -> None:
     boxes = [{'image_id': 9, 'bbox': [1, 1, 20, 20]}, {'image_id': 8, 'bbox': [1, 1, 2, 2]}]
     reader = CocoImages(write(tmp_path, boxes, images), min_side=4)
     assert reader.names == ['c.png']
+
+
+def test_small_images_are_left_out(tmp_path: Path) -> None:
+    images = [{**IMAGE, 'id': side, 'file_name': f'{side}.png', 'height': side} for side in (31, 32)]
+    boxes = [{'image_id': side, 'bbox': [1, 1, 20, 20]} for side in (31, 32)]
+    assert CocoImages(write(tmp_path, boxes, images), min_image_side=32).names == ['32.png']
 
 
 @pytest.mark.parametrize(

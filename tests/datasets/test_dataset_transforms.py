@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from mmgtrack.datasets import LoadFrame, RandomBlur, RandomErase, RandomGrey, RandomJPEG, RandomZoom
+from mmgtrack.datasets import (
+    LoadFrame,
+    RandomBlur,
+    RandomChannelOrder,
+    RandomErase,
+    RandomGrey,
+    RandomJPEG,
+    RandomZoom,
+    SharedDraw,
+)
 from mmgtrack.datasets.clip_sampler import RoleFrame
 from mmgtrack.datasets.packing import role_input
 from mmgtrack.datasets.seeding import seeded
@@ -23,7 +32,7 @@ Painted = Callable[[tuple[int, int], np.ndarray], np.ndarray]
 
 def results(image: np.ndarray, boxes: np.ndarray, other: str | None = None) -> dict[str, Any]:
     ids = np.arange(len(boxes))
-    made = role_input(RoleFrame('none', boxes.astype(np.float32), ids, other))
+    made = role_input(RoleFrame('none', boxes.astype(np.float32), ids, other), sample_key=(0,))
     return {**made, 'img': image, 'img_shape': image.shape[:2]}
 
 
@@ -156,6 +165,43 @@ def test_erase_hides_part_of_one_target_only(painted: Painted, seed: int) -> Non
     assert sum(share > 0 for share in inside) <= 1
     assert max(inside) <= 0.37
     assert changed.sum() == sum(int(changed[b[1] : b[3], b[0] : b[2]].sum()) for b in BOXES)
+
+
+def channel_order(seed: int, prob: float, dtype: Any = np.uint8) -> tuple[int, ...]:
+    image = np.broadcast_to(np.array([10, 20, 30], dtype), (4, 6, 3)).copy()
+    with seeded(seed):
+        out = RandomChannelOrder(prob)(results(image, BOXES))['img']
+    assert (out.dtype, out.shape) == (image.dtype, image.shape) and out.flags['C_CONTIGUOUS']
+    assert (out == out[0, 0]).all()
+    return tuple(int(value) // 10 for value in out[0, 0])
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.float32])
+def test_channel_orders_are_equally_likely(dtype: Any) -> None:
+    orders = [channel_order(seed, 0.5, dtype) for seed in range(600)]
+    # half of the images keep their order, and one in six of the other half
+    assert orders.count((1, 2, 3)) / 600 == pytest.approx(7 / 12, abs=0.06)
+    assert len(set(orders)) == 6
+    assert {channel_order(seed, 0.0) for seed in range(20)} == {(1, 2, 3)}
+
+
+def test_shared_draws_depend_on_the_sample_alone_and_leave_the_others_alone() -> None:
+    class Draw:
+        def __call__(self, made: dict[str, Any]) -> dict[str, Any]:
+            return {**made, 'drawn': np.random.random()}
+
+    shared = SharedDraw([])
+    shared.transforms.transforms.append(Draw())
+    drawn, after = {}, {}
+    for key in ((0, 5, 0), (0, 5, 1), (0, 6, 0)):
+        for role in (1, 2):
+            with seeded(*key, role):
+                drawn[key, role] = shared({'sample_key': key})['drawn']
+                after[key, role] = np.random.random()
+            with seeded(*key, role):
+                assert np.random.random() == after[key, role]
+    assert all(drawn[key, 1] == drawn[key, 2] for key, _ in drawn)
+    assert len(set(drawn.values())) == 3 and len(set(after.values())) == 6
 
 
 def test_load_frame_names_the_missing_file() -> None:

@@ -156,6 +156,13 @@ def test_what_does_not_fit_together(options: dict, message: str) -> None:
         build_tracker('globaltrack_mobilenetv2_lite', **options)
 
 
+def test_folded_weights_are_not_taken_for_the_models_own(plain: GlobalTrack) -> None:
+    faster = copy.deepcopy(plain)
+    speed_up(faster)
+    with pytest.raises(InputError, match='plain=True'):
+        faster.state_dict()
+
+
 def test_a_tracker_without_network_parts_has_one_precision() -> None:
     with pytest.raises(InputError, match='correlation computes in float32 only'):
         speed_up(CorrelationTracker(), 'bfloat16')

@@ -1,0 +1,45 @@
+"""Which frames of a video are fit for training."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class FrameFilter:
+    """Rules for the box of a frame; left alone, they let every box pass.
+
+    The official GlobalTrack code trains on frames with min_area=20, sides=(10, 960), shares=(0.01, 0.75),
+    aspect=(0.2, 5) and min_cover=(1, 0.3).
+
+    Args:
+        min_area: the area must exceed this, in square pixels.
+        sides: least and largest width and height, in pixels.
+        shares: least and largest share of the image's width and height.
+        aspect: width / height must be in [least, largest).
+        min_cover: (a, b): where the data say how much of the target is to be seen (GOT-10k: in eighths),
+            it must exceed a, and b times the most that is seen of it in this video.
+    """
+
+    min_area: float = 0.0
+    sides: tuple[float, float] = (0.0, np.inf)
+    shares: tuple[float, float] = (0.0, np.inf)
+    aspect: tuple[float, float] = (0.0, np.inf)
+    min_cover: tuple[float, float] | None = None
+
+    def fits(self, boxes: np.ndarray, size: tuple[int, int], cover: np.ndarray | None = None) -> np.ndarray:
+        """(F,) bool for boxes (F, 4) xyxy pixels in images of (height, width); nan rows do not fit.
+
+        cover: (F,) visible part of the target in each frame, in any unit.
+        """
+        # corners in float32: to a thousandth of a pixel, or a side of 10 would miss its own limit
+        sides = (boxes[:, 2:].astype(np.float64) - boxes[:, :2]).round(3)
+        shares = sides / [size[1], size[0]]
+        with np.errstate(divide='ignore', invalid='ignore'):
+            aspect = sides[:, 0] / sides[:, 1]
+        fit = (sides.prod(1) > self.min_area) & (aspect >= self.aspect[0]) & (aspect < self.aspect[1])
+        for values, (least, largest) in ((sides, self.sides), (shares, self.shares)):
+            fit &= ((values >= least) & (values <= largest)).all(1)
+        if cover is not None and self.min_cover is not None:
+            fit &= cover > max(self.min_cover[0], self.min_cover[1] * cover.max(initial=0.0))
+        return fit

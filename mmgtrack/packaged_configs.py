@@ -1,0 +1,61 @@
+"""Where our configs are, and ``_base_ = 'mmgtrack::NAME.py'`` in anyone's config.
+
+Nothing of the OpenMMLab stack is imported before it is needed: the doctor asks where configs are whatever is
+missing.
+"""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+from mmgtrack.errors import ModelNotFoundError
+
+_PREFIX = 'mmgtrack::'
+_PACKAGE = Path(__file__).parent
+
+
+def config_folder() -> Path:
+    """Where configs are: the checkout's own folder, where there is one; else those packed into the wheel."""
+    checkout = _PACKAGE.parent
+    if (checkout / 'pyproject.toml').is_file():
+        return checkout / 'configs'
+    return _PACKAGE / '.mim' / 'configs'
+
+
+def find_config(name: str) -> Path:
+    """The config file of that path below ``config_folder``; the error lists the nearest names."""
+    folder = config_folder()
+    if name.endswith('.py') and (folder / name).is_file():
+        return folder / name
+    known = sorted(path.relative_to(folder).as_posix() for path in folder.rglob('*.py'))
+    hint = suggest(name, known) if known else 'install mmgtrack again'
+    raise ModelNotFoundError(f'no config {name!r} in {folder}; {hint}')
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """What a message about an unknown name says about the known ones."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    return f'did you mean {", ".join(near)}?' if near else f'known: {", ".join(names)}'
+
+
+def resolve_own_prefix() -> None:
+    """Make mmengine find ``_base_ = 'mmgtrack::NAME.py'``, in a checkout as from a wheel.
+
+    mmengine 0.10 knows the packages of OpenMMLab alone, wants a folder in the name, and looks into
+    ``.mim`` only, which a checkout has not. Other prefixes go the way they went, and a second call changes
+    nothing.
+    """
+    from mmengine.config import Config
+
+    original = Config._get_cfg_path
+    if original.__module__ == __name__:
+        return
+
+    def get_cfg_path(cfg_path: str, filename: str) -> tuple[str, str | None]:
+        if cfg_path.startswith(_PREFIX):
+            # no scope, as if the base were given by its path: our configs say the scope of each type
+            return str(find_config(cfg_path.removeprefix(_PREFIX))), None
+        return original(cfg_path, filename)
+
+    Config._get_cfg_path = staticmethod(get_cfg_path)
