@@ -35,6 +35,7 @@ class QueryRPNHead(RPNHead):
         **kwargs: Any,
     ) -> None:
         super().__init__(in_channels, **kwargs)
+        self._kept_anchors: tuple[Any, list[Tensor]] = (None, [])
         num_levels = self.prior_generator.num_levels
         config = {'type': 'mmgtrack.DynamicCorrelation', **(correlation or {}), 'channels': in_channels}
         # mmengine's list, through which init_weights reaches its modules
@@ -66,10 +67,17 @@ class QueryRPNHead(RPNHead):
         self, scores: Sequence[Tensor], deltas: Sequence[Tensor], limits: Tensor, cfg: ConfigDict
     ) -> Detections:
         """Proposals of the head's raw outputs, detached. cfg: nms_pre, nms, max_per_img, min_bbox_size."""
-        anchors = self.prior_generator.grid_priors(
-            [s.shape[-2:] for s in scores], dtype=scores[0].dtype, device=scores[0].device
-        )
+        sizes = tuple(tuple(level.shape[-2:]) for level in scores)
+        anchors = self._anchors(sizes, scores[0].dtype, scores[0].device)
         return select_proposals(scores, deltas, anchors, self.bbox_coder, limits, cfg)
+
+    def _anchors(self, sizes: tuple, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
+        """Anchors of maps of these sizes; kept until another size is asked for, as a video has one."""
+        key = (sizes, dtype, device)
+        if self._kept_anchors[0] != key:
+            grid = self.prior_generator.grid_priors(list(sizes), dtype=dtype, device=device)
+            self._kept_anchors = key, grid
+        return self._kept_anchors[1]
 
     def get_targets(self, *args: Any, **kwargs: Any) -> tuple:
         """mmdet's targets, weighted so that the loss is the mean over pairs of each pair's own loss.
