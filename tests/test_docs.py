@@ -17,6 +17,7 @@ TOOLS = (
     'tools/test.py',
     'tools/data/browse.py',
     'tools/analysis/benchmark.py',
+    'tools/analysis/fast_path.py',
     'tools/analysis/recall.py',
 )
 FLAG = re.compile(r'(?<![\w-])--[a-z][a-z_-]*')

@@ -1,6 +1,7 @@
 """The fast path of inference: same results up to rounding, or, asked for, half precision and compilation.
 
-docs/benchmarks.md has each step's gain; tests/models/test_fast_path.py compares each with the plain path.
+docs/benchmarks.md has each step's gain (tools/analysis/fast_path.py); tests/models/test_fast_path.py compares
+each with the plain path.
 """
 
 from typing import Any, NoReturn
@@ -24,22 +25,45 @@ def speed_up(tracker: BaseTracker, precision: str = 'float32', compile: bool = F
     Raises InputError where the tracker or its device does not offer that.
     """
     _check_precision(tracker, precision)
-    fuse_conv_bn(tracker)
-    tracker.fold()
-    tracker.register_state_dict_pre_hook(_refuse_to_save)
-    tracker.to(memory_format=torch.channels_last)
+    fold(tracker)
+    use_memory_format(tracker, torch.channels_last)
     tracker.data_preprocessor.resize_on_device = tracker.data_preprocessor.mean.is_cuda
     if precision != 'float32':
-        for name in tracker.network_parts:
-            tracker.get_submodule(name).to(PRECISIONS[precision])
+        lower_precision(tracker, precision)
     if compile:
-        for name in tracker.compiled_parts:
-            tracker.get_submodule(name).compile(options=_compiler_options(tracker))
+        compile_parts(tracker)
 
 
 def slow_down(tracker: BaseTracker) -> None:
-    """The plain path: layers and memory as in training without any of the above, for comparison."""
-    tracker.data_preprocessor.memory_format = torch.contiguous_format
+    """The plain path: layers as in training, and memory as torch has it by default. For comparison."""
+    use_memory_format(tracker, torch.contiguous_format)
+
+
+def fold(tracker: BaseTracker) -> None:
+    """Fold norms into convolutions, and what the tracker itself knows to be constant."""
+    fuse_conv_bn(tracker)
+    tracker.fold()
+    tracker.register_state_dict_pre_hook(_refuse_to_save)
+
+
+def use_memory_format(tracker: BaseTracker, memory_format: torch.memory_format) -> None:
+    """Lay out weights and images that way."""
+    tracker.to(memory_format=memory_format)
+    tracker.data_preprocessor.memory_format = memory_format
+
+
+def lower_precision(tracker: BaseTracker, precision: str) -> None:
+    """Compute in 'bfloat16' or 'float16' where the tracker can: weights are cast once, not in every pass."""
+    for name in tracker.network_parts:
+        tracker.get_submodule(name).to(PRECISIONS[precision])
+
+
+def compile_parts(tracker: BaseTracker) -> None:
+    """torch.compile where the tracker can."""
+    # weights that cannot change may be laid out for the processor beforehand
+    options = {'freezing': True} if tracker.data_preprocessor.mean.device.type == 'cpu' else None
+    for name in tracker.compiled_parts:
+        tracker.get_submodule(name).compile(options=options)
 
 
 def _check_precision(tracker: BaseTracker, precision: str) -> None:
@@ -51,8 +75,7 @@ def _check_precision(tracker: BaseTracker, precision: str) -> None:
         raise InputError(
             f'{tracker.name or type(tracker).__name__} computes in float32 only, not {precision}'
         )
-    device = tracker.data_preprocessor.mean.device.type
-    if precision == 'float16' and device == 'cpu':
+    if precision == 'float16' and tracker.data_preprocessor.mean.device.type == 'cpu':
         raise InputError('float16 overflows and is slow on a CPU: use bfloat16 there')
 
 
@@ -60,8 +83,3 @@ def _refuse_to_save(*args: Any) -> NoReturn:
     raise InputError(
         'the weights of a model on the fast path are folded: build it with plain=True to save them'
     )
-
-
-def _compiler_options(tracker: BaseTracker) -> dict[str, bool] | None:
-    # constant weights can be laid out for the processor beforehand
-    return {'freezing': True} if tracker.data_preprocessor.mean.device.type == 'cpu' else None

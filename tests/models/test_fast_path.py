@@ -13,7 +13,7 @@ from mmgtrack import Tracker
 from mmgtrack.apis.models import build_tracker
 from mmgtrack.datasets.synthetic import synthetic_clip
 from mmgtrack.errors import InputError
-from mmgtrack.models.fast_path import slow_down, speed_up
+from mmgtrack.models.fast_path import slow_down, speed_up, use_memory_format
 from mmgtrack.models.global_track import GlobalTrack
 from mmgtrack.structures import Candidates
 from tests.trackers import CorrelationTracker, small_global_track
@@ -50,16 +50,11 @@ def assert_same(one: Candidates, other: Candidates, **tolerance: float) -> None:
     torch.testing.assert_close(one.scores, other.scores, **tolerance)
 
 
-def fold_queries(tracker: GlobalTrack) -> None:
-    for correlation in tracker.rpn_head.correlations:
-        correlation.folds_queries = True
-
-
 STEPS: dict[str, Any] = {
     'norms': fuse_conv_bn,
-    'queries': fold_queries,
+    'queries': lambda tracker: tracker.rpn_head.fold(),
     'box head': lambda tracker: tracker.roi_head.fold(),
-    'channels last': lambda tracker: tracker.to(memory_format=torch.channels_last),
+    'channels last': lambda tracker: use_memory_format(tracker, torch.channels_last),
     'all': speed_up,
 }
 

@@ -194,3 +194,17 @@ def test_a_tracker_without_a_table_of_its_own_has_the_one_of_its_kind() -> None:
     with watching(tracker, meter):
         tracker.track(list(clip.frames[1:]), state)
     assert meter.take() == {'crop': 2.0, 'network': 2.0, 'update': 2.0}
+
+
+def test_steps_of_the_fast_path(
+    clip: Path, config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    tool = TOOL.with_name('fast_path.py')
+    argv = [str(tool), str(config), str(clip), '--size', '96x64', '--rounds', '1']
+    monkeypatch.setattr(sys, 'argv', argv)
+    with pytest.warns(UserWarning, match='RANDOM'):
+        runpy.run_path(str(tool), run_name='__main__')
+    shown = capsys.readouterr().out
+    steps = ['plain', 'channels last', 'norms folded', 'queries folded', 'box head folded', 'bfloat16']
+    assert [step for step in steps if step in shown] == steps
+    assert shown.count('1.00x') >= 2  # plain against itself

@@ -88,8 +88,7 @@ class GlobalTrack(GlobalSearchTracker, TwoStageDetector):
         )
 
     def fold(self) -> None:
-        for correlation in self.rpn_head.correlations:
-            correlation.folds_queries = True
+        self.rpn_head.fold()
         self.roi_head.fold()
 
     def to_network(self, boxes: Tensor, view: View) -> Tensor:

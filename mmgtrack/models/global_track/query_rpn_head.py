@@ -43,6 +43,11 @@ class QueryRPNHead(RPNHead):
             MODELS.build(config) for _ in range(1 if share_levels else num_levels)
         )
 
+    def fold(self) -> None:
+        """For inference: multiply f_out into each target's kernel."""
+        for correlation in self.correlations:
+            correlation.folds_queries = True
+
     def encode(self, targets: Tensor) -> Tensor:
         """Kernels (M, L, O, C / groups, k, k) of RoI features (M, C, R, R); L is 1 if levels share."""
         inputs = targets.to(self.rpn_conv.weight.dtype)
