@@ -44,8 +44,12 @@ optim_wrapper = dict(_delete_=True, **_base_.pop('globaltrack_optim_wrapper'))
 param_scheduler = _base_.pop('globaltrack_param_scheduler')
 auto_scale_lr = _base_.pop('globaltrack_auto_scale_lr')
 custom_hooks = _base_.pop('globaltrack_custom_hooks')
-for __name in ('dataset_type', 'data_root', 'backend_args', 'train_pipeline', 'test_pipeline'):
+for __name in (
+        'dataset_type', 'data_root', 'backend_args', 'train_pipeline', 'test_pipeline', 'clip_root',
+        'clip_coco', 'clip_frames', 'globaltrack_max_epochs'):
     _base_.pop(__name, None)
+
+randomness = dict(seed=0)  # ours: of the first weights, so that a run can be repeated
 
 # a few detectors of the zoo count iterations
 default_hooks = dict(checkpoint=dict(by_epoch=True, interval=1, max_keep_ckpts=3))  # ours: room for three

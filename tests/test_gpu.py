@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from mmgtrack import Tracker
 from mmgtrack.datasets.synthetic import synthetic_clip
-from mmgtrack.models.fast_path import speed_up
+from mmgtrack.geometry import box_iou
 from mmgtrack.structures import State
 from tests.trackers import small_global_track
 
@@ -69,9 +70,10 @@ def test_contract_and_recorded_cases(tests: str) -> None:
 
 @pytest.mark.parametrize('precision', ['float16', 'bfloat16'])
 def test_half_precision_on_the_device(precision: str) -> None:
-    clip = synthetic_clip(num_frames=4, size=(64, 96), num_targets=2, seed=3)
-    exact, half = small_global_track().cuda(), small_global_track().cuda()
-    speed_up(half, precision)
+    clip = synthetic_clip(num_frames=9, size=(240, 320), num_targets=2, seed=7)
     frames, boxes = list(clip.frames), clip.boxes[0]
+    exact, half = Tracker(device='cuda', plain=True), Tracker(device='cuda', precision=precision)
     one, other = (t.candidates(frames[1:], t.encode(frames[0], boxes)) for t in (exact, half))
-    assert (one.scores[..., 0] - other.scores[..., 0]).abs().max() < 0.05
+    assert (one.scores[..., 0] - other.scores[..., 0]).abs().max() < 0.1
+    overlap = box_iou(one.boxes[:, :, 0], other.boxes[:, :, 0])
+    assert overlap.min() > 0.6 and overlap.median() > 0.95

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import warnings
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def load_config(model: str | os.PathLike[str]) -> tuple[str, Config]:
 
 
 def build_tracker(
-    model: str | os.PathLike[str],
+    model: str | os.PathLike[str] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     device: str = 'cpu',
     *,
@@ -50,13 +51,15 @@ def build_tracker(
 ) -> BaseTracker:
     """A tracker in evaluation mode, prepared for speed.
 
-    model: name in the zoo or path of a config; checkpoint: weights, default those shipped for the name.
+    model: name in the zoo or path of a config, default the one that the checkpoint was made for, else the
+    zoo's default; checkpoint: weights, default those shipped for the name.
     precision, compile: see ``speed_up``; plain: none of that, layers as they are in training.
     Raises ModelNotFoundError, CheckpointError (unreadable, or of another architecture: lists the keys),
     InputError (no such device). Without any weights it warns and stays random.
     """
     target = check_device(device)
-    name, config = load_config(model)
+    content = load_checkpoint_file(checkpoint) if checkpoint is not None else None
+    name, config = load_config(model if model is not None else _model_of(content))
     source = Path(checkpoint) if checkpoint is not None else _shipped_weights(name)
     tracker = build_network(config)
     digest = hashlib.sha256(json.dumps(_what_counts(config.model), sort_keys=True, default=str).encode())
@@ -67,7 +70,8 @@ def build_tracker(
             stacklevel=3,
         )
     else:
-        content = load_checkpoint_file(source)
+        content = content or load_checkpoint_file(source)
+        check_made_for(content['meta'].get('config_name'), name, config, source)
         load_weights(tracker, content, name, str(source))
         digest.update(zoo.file_sha256(source).encode())
     tracker.name = name
@@ -92,18 +96,49 @@ def build_network(config: Config) -> BaseTracker:
     except MMGTrackError:
         raise
     except Exception as error:  # whatever a wrong type, shape or name in the config runs into
-        raise InputError(f'the config builds no model: {_first_line(error)}') from error
+        raise InputError(
+            f'the config builds no model: {_first_line(error)}; if it starts from a detector, '
+            'docs/detectors.md says which ones cannot be guided'
+        ) from error
     if not isinstance(tracker, BaseTracker):
         raise InputError(f'the config builds a {type(tracker).__name__}, which is no tracker')
     return tracker
 
 
+def _model_of(content: dict[str, Any] | None) -> str:
+    """The zoo's model that a checkpoint says it was made for; the default where it says nothing."""
+    made_for = (content or {}).get('meta', {}).get('config_name')
+    known = {info.name for info in zoo.list_models()}
+    return made_for if made_for in known else zoo.DEFAULT
+
+
+def check_made_for(made_for: str | None, name: str, config: Config, source: str | os.PathLike[str]) -> None:
+    """Refuse weights of another model with the same layers, whose boxes may be counted otherwise.
+
+    A config derived from the one they were made for is taken where it changes sizes and counts only.
+    """
+    if made_for is None or made_for == name:
+        return
+    try:
+        official = load_config(made_for)[1]
+    except ModelNotFoundError:
+        official = None
+    if official is None or _arithmetic(official.model) != _arithmetic(config.model):
+        raise CheckpointError(
+            f'{source} was made with the config {made_for!r}, not {name!r}: give that as the model, or a '
+            'config that inherits it'
+        )
+
+
+def _arithmetic(settings: Any) -> Any:
+    """What weights must find as they were trained: all that counts but image sizes and numbers of boxes."""
+    # configs named by package bring a scope, in which the same types are found
+    return _what_counts(settings, but={'test_cfg', 'resize', '_scope_'})
+
+
 def load_weights(tracker: BaseTracker, content: dict[str, Any], name: str, source: str) -> None:
     """Load a checkpoint's weights and calibration; every key must fit."""
     meta = content['meta']
-    made_by = meta.get('config_name')
-    if made_by is not None and made_by != name:
-        raise CheckpointError(f'{source} was made with the config {made_by!r}, not {name!r}')
     weights = {k.removeprefix('module.'): v for k, v in content['state_dict'].items()}
     own = tracker.state_dict()
     # a file of another framework version may lack the counters of batch norms, which nothing reads
@@ -146,12 +181,12 @@ def check_device(device: str) -> torch.device:
     return target
 
 
-def _what_counts(settings: Any) -> Any:
+def _what_counts(settings: Any, but: Collection[str] = ()) -> Any:
     """The settings that results depend on: not where training starts, nor how many frames a pass takes."""
     if isinstance(settings, dict):
-        kept = {k: v for k, v in settings.items() if k not in _WITHOUT_EFFECT}
-        return {k: _what_counts(v) for k, v in kept.items()}
-    return [_what_counts(v) for v in settings] if isinstance(settings, (list, tuple)) else settings
+        kept = {k: v for k, v in settings.items() if k not in _WITHOUT_EFFECT and k not in but}
+        return {k: _what_counts(v, but) for k, v in kept.items()}
+    return [_what_counts(v, but) for v in settings] if isinstance(settings, (list, tuple)) else settings
 
 
 _WITHOUT_EFFECT = {'init_cfg', 'pretrained', 'train_cfg', 'batch_frames', 'calibration', 'frozen_stages'}

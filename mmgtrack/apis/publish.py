@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mmgtrack import zoo
-from mmgtrack.apis.models import build_network, load_config, load_weights
+from mmgtrack.apis.models import build_network, check_made_for, load_config, load_weights
 from mmgtrack.checkpoint import load_checkpoint_file, save_checkpoint_file
 
 
@@ -34,6 +34,7 @@ def publish(
     name, config = load_config(model)
     content = load_checkpoint_file(checkpoint)
     network = build_network(config)
+    check_made_for(content['meta'].get('config_name'), name, config, checkpoint)
     load_weights(network, content, name, str(checkpoint))
     meta = {'config_name': name, 'calibration': network.calibration.to_dict()}
     weights = {k: _compact(v) for k, v in network.state_dict().items() if 'num_batches' not in k}

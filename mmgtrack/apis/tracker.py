@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from mmgtrack import zoo
 from mmgtrack.apis.models import build_tracker
 from mmgtrack.apis.sources import LivePolicy, to_bgr8
 from mmgtrack.apis.streaming import stream_tracks
@@ -22,7 +21,8 @@ class Tracker:
     """Follow given objects through video.
 
     Args:
-        model: name in the zoo (``mmgtrack models``) or path of a config file.
+        model: name in the zoo (``mmgtrack models``) or path of a config file; default the one that the
+            checkpoint was made for, else the included light model.
         checkpoint: weights; default the ones shipped for the name.
         device: 'cpu', 'cuda', 'cuda:1', ...
         precision: what the network computes in: 'float32', 'bfloat16', or on a GPU 'float16'. Half precision
@@ -41,7 +41,7 @@ class Tracker:
 
     def __init__(
         self,
-        model: str | os.PathLike[str] = zoo.DEFAULT,
+        model: str | os.PathLike[str] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         device: str = 'cpu',
         *,

@@ -1,6 +1,6 @@
 """Training samples: one image per role of one video, from a weighted mixture of readers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Items
 from typing import Any
 
@@ -28,7 +28,8 @@ class ClipDataset:
     ``dict(inputs={role: (3, H, W) uint8 BGR tensor}, data_samples=ClipSample)``. The sample's instances
     are the targets of the first role; in the other roles those of them that are to be seen there, so an
     empty role means "absent". A draw without target in the query, or without any in the last role though
-    the draw was no negative, is redrawn from (seed, n, attempt).
+    the draw was no negative, is redrawn from (seed, n, attempt) in the same source: the shares are the
+    weights, however many clips of a source cannot be used.
 
     Args:
         sources: reader configs, each with an optional ``weight`` (share of samples; default 1). A clip is
@@ -82,7 +83,9 @@ class ClipDataset:
             raise IndexError(f'samples are numbered from 0, got {index}')
         for attempt in range(MAX_ATTEMPTS):
             rng = np.random.default_rng((self.seed, index, attempt))
-            draw = self.sampler.draw(lambda: self._pick(rng), len(self.roles), rng)  # noqa: B023
+            if attempt == 0:
+                source = self._source(rng)
+            draw = self.sampler.draw(self._clips(source, rng).__next__, len(self.roles), rng)
             if draw is None:
                 continue
             results = [
@@ -94,12 +97,17 @@ class ClipDataset:
                 return sample
         raise DataError(
             f'no usable sample {index} after {MAX_ATTEMPTS} attempts: the pipelines lose the targets, '
-            'or no clip fits the sampler'
+            f'or no clip of source {self.readers.index(source)} fits the sampler'
         )
 
-    def _pick(self, rng: np.random.Generator) -> Sequence:
-        reader = self.readers[rng.choice(len(self.readers), p=self.weights)]
-        return reader[int(rng.integers(len(reader)))]
+    def _source(self, rng: np.random.Generator) -> Reader:
+        return self.readers[rng.choice(len(self.readers), p=self.weights)]
+
+    def _clips(self, source: Reader, rng: np.random.Generator) -> Iterator[Sequence]:
+        """Random clips: the sample's own, of the source given, then others of any source."""
+        while True:
+            yield source[int(rng.integers(len(source)))]
+            source = self._source(rng)
 
     def _run(self, role: str, frame: RoleFrame, sample_key: tuple[int, ...], position: int) -> RoleResult:
         with seeded(*sample_key, position):
@@ -141,6 +149,7 @@ class ClipDataset:
                     role: tuple(result.image.shape[-2:])
                     for role, result in zip(self.roles, results, strict=True)
                 },
+                'flip': {role: result.flip for role, result in zip(self.roles, results, strict=True)},
                 'scale': {role: result.scale for role, result in zip(self.roles, results, strict=True)},
                 'source': {role: frame.path for role, frame in zip(self.roles, draw.frames, strict=True)},
                 'sample_index': index,

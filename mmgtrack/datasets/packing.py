@@ -21,6 +21,7 @@ class RoleResult:
     - ``ids``: (n,) int64 of those boxes.
     - ``doubtful``: ids of targets that are neither well visible nor gone; no role should use them.
     - ``scale``: pixels of ``image`` a pixel of the stored frame, along x; 1 where no transform says.
+    - ``flip``: whether it is mirrored left to right.
     """
 
     image: Tensor
@@ -28,6 +29,7 @@ class RoleResult:
     ids: np.ndarray
     doubtful: np.ndarray
     scale: float = 1.0
+    flip: bool = False
 
     def instances(self, targets: np.ndarray) -> InstanceData:
         """The targets (ids, sorted) that are to be seen in this role, in the order of ``targets``."""
@@ -74,4 +76,5 @@ def pack_role(results: dict[str, Any], min_side: float) -> RoleResult:
         ids=ids[usable],
         doubtful=ids[~usable & (sides > 0)],
         scale=float(results.get('scale_factor', (1.0, 1.0))[0]),  # mmcv's Resize sets it
+        flip=bool(results.get('flip', False)) and results.get('flip_direction') == 'horizontal',
     )

@@ -6,11 +6,28 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.runner import Runner, find_latest_checkpoint
+from torch import nn
 
 from mmgtrack.checkpoint import use_safe_loading
 from mmgtrack.engine.distributed import prepare_processes
 from mmgtrack.engine.options import merge_options
-from mmgtrack.errors import InputError
+from mmgtrack.errors import InputError, MMGTrackError
+
+
+class TrackerRunner(Runner):
+    """mmengine's Runner, which says in one line (InputError) why it cannot build the model."""
+
+    def build_model(self, model: nn.Module | dict[str, Any]) -> nn.Module:
+        try:
+            return super().build_model(model)
+        except MMGTrackError:
+            raise
+        except Exception as error:  # whatever a wrong type, shape or name in the config runs into
+            reason = (str(error).strip().splitlines() or [''])[0]
+            raise InputError(
+                f'the config builds no model: {type(error).__name__}: {reason}; if it starts from a '
+                'detector, docs/detectors.md says which ones cannot be guided'
+            ) from error
 
 
 def build_runner(
@@ -47,7 +64,7 @@ def build_runner(
     settings.custom_hooks = [*(settings.get('custom_hooks') or []), dict(type='mmgtrack.WeightReportHook')]
     if launcher != 'none':
         prepare_processes(settings)
-    runner = Runner.from_cfg(settings)
+    runner = TrackerRunner.from_cfg(settings)
     if warning:
         runner.logger.warning(warning)
     return runner

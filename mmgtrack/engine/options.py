@@ -52,7 +52,7 @@ def blamed_on(options: Mapping[str, Any] | None) -> Iterator[None]:
     """
     try:
         yield
-    except TypeError as error:
+    except (TypeError, InputError) as error:
         found = re.search(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'", str(error))
         for key in options or {}:
             if found and found[2] in key.split('.'):

@@ -7,6 +7,7 @@ videos at once. docs/architecture.md section 2 has the rules; tests/test_contrac
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -33,6 +34,8 @@ class BaseTracker(BaseModel, metaclass=ABCMeta):
         name, fingerprint: identity written into states; set by whoever builds the model.
         calibration: from the network's score to a probability and a decision.
         batch_frames: how many frames the tracker likes to get at a time.
+        is_folded: whether it is prepared for inference and cannot be trained any more.
+        inference_dtype: half precision that the network computes in, None for that of its weights.
         network_parts: the modules that may compute in half precision.
         compiled_parts: those whose forward method torch.compile takes.
     """
@@ -46,6 +49,8 @@ class BaseTracker(BaseModel, metaclass=ABCMeta):
     fingerprint: str = ''
     calibration: Calibration = Calibration()
     batch_frames: int = 1
+    is_folded: bool = False
+    inference_dtype: torch.dtype | None = None
 
     @abstractmethod
     def encode(self, frame: Frame, boxes: Any) -> State:
@@ -58,6 +63,18 @@ class BaseTracker(BaseModel, metaclass=ABCMeta):
     def track(self, frames: Sequence[Frame], state: State) -> tuple[Tracks, State]:
         """Tracks (N, M) of the state's M targets in N frames that follow it, and the state after them."""
         return self.track_many([(frames, state)])[0]
+
+    def train(self, mode: bool = True) -> 'BaseTracker':
+        """Raises InputError for a model on the fast path, whose norms are gone."""
+        if mode and self.is_folded:
+            raise InputError('a model on the fast path cannot be trained: build it with plain=True')
+        return super().train(mode)
+
+    def autocast(self) -> AbstractContextManager:
+        """What inference runs in: layers that make numbers of their own then take them in half precision."""
+        if self.inference_dtype is None:
+            return nullcontext()
+        return torch.autocast(self.data_preprocessor.mean.device.type, self.inference_dtype)
 
     def fold(self) -> None:
         """Precompute, in place and for inference only, what weights alone or a query alone decide."""
@@ -144,13 +161,15 @@ class GlobalSearchTracker(BaseTracker):
     def encode(self, frame: Frame, boxes: Any) -> State:
         view = self.data_preprocessor.view(frame)
         targets = self._target_boxes(boxes, view.size)
-        features = self.extract(self.data_preprocessor.batch([view.image]))
+        with self.autocast():
+            features = self.extract(self.data_preprocessor.batch([view.image]))
+            leaves = self.encode_targets(features, [self.to_network(targets, view)])
         return self.state_type(
             model=self.name,
             fingerprint=self.fingerprint,
             age=torch.zeros(len(targets), dtype=torch.long, device=targets.device),
             boxes=targets,
-            **self.encode_targets(features, [self.to_network(targets, view)]),
+            **leaves,
         )
 
     @torch.no_grad()
@@ -212,12 +231,13 @@ class GlobalSearchTracker(BaseTracker):
     ) -> dict[int, Candidates]:
         """Candidates in frame pixels of each clip of a run; all pairs go through the heads at once."""
         views = [view for _, view in run]
-        features = self.extract(self.data_preprocessor.batch([view.image for view in views]))
         rows = {clip: [r for r, (owner, _) in enumerate(run) if owner == clip] for clip, _ in run}
         counts = [len(states[clip]) for clip in rows]
         targets = self.state_type.cat([states[clip] for clip in rows])
         pairs = Pairs.of_clips(list(rows.values()), counts, targets.age.device)
-        found = detect(features, targets, pairs, views)
+        with self.autocast():
+            features = self.extract(self.data_preprocessor.batch([view.image for view in views]))
+            found = detect(features, targets, pairs, views)
         factors = torch.stack([view.factors(found.boxes) for view in views])[pairs.frames]
         leaves = (self.to_frame(found.boxes, factors), found.scores, found.valid)
         sizes = [len(frames) * count for frames, count in zip(rows.values(), counts, strict=True)]

@@ -40,9 +40,12 @@ def slow_down(tracker: BaseTracker) -> None:
 
 
 def fold(tracker: BaseTracker) -> None:
-    """Fold norms into convolutions, and what the tracker itself knows to be constant."""
+    """Fold norms into convolutions, and what the tracker itself knows to be constant, once."""
+    if tracker.is_folded:
+        return
     fuse_conv_bn(tracker)
     tracker.fold()
+    tracker.is_folded = True
     tracker.register_state_dict_pre_hook(_refuse_to_save)
 
 
@@ -53,9 +56,13 @@ def use_memory_format(tracker: BaseTracker, memory_format: torch.memory_format) 
 
 
 def lower_precision(tracker: BaseTracker, precision: str) -> None:
-    """Compute in 'bfloat16' or 'float16' where the tracker can: weights are cast once, not in every pass."""
+    """Compute in 'bfloat16' or 'float16' where the tracker can.
+
+    Weights are cast once, which autocast would do in every pass; it casts what layers make themselves.
+    """
+    tracker.inference_dtype = PRECISIONS[precision]
     for name in tracker.network_parts:
-        tracker.get_submodule(name).to(PRECISIONS[precision])
+        tracker.get_submodule(name).to(tracker.inference_dtype)
 
 
 def compile_parts(tracker: BaseTracker) -> None:

@@ -14,7 +14,7 @@ class ClipSample(BaseDataElement):
       image, ``ids`` (n,) int64 that name the same object in every role, ``labels`` (n,) int64 zeros.
 
     Meta fields, keyed by role: ``img_shape[role]`` (h, w) after the pipeline, ``scale[role]`` its pixels a
-    pixel of the stored frame, ``source[role]`` text.
+    pixel of the stored frame, ``flip[role]`` whether it is mirrored, ``source[role]`` text.
     A ``BaseDataElement`` rather than a dataclass, because mmengine's data preprocessors move only those
     to the device.
     """

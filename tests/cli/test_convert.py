@@ -114,6 +114,19 @@ def test_the_tracker_takes_it_and_another_model_does_not(converted: Converted) -
         Tracker('globaltrack_r50', checkpoint=converted.target)
 
 
+def test_its_own_model_and_configs_that_inherit_it(converted: Converted, tmp_path: Path) -> None:
+    """No model named: the one it was made for. A user's config may change sizes and counts, no arithmetic."""
+    assert Tracker(checkpoint=converted.target).model.name == MODEL
+    mine = tmp_path / 'mine.py'
+    inherits = f"_base_ = 'mmgtrack::{MODEL}.py'\nmodel = dict("
+    mine.write_text(inherits + 'batch_frames=2, data_preprocessor=dict(resize=(640, 400)),\n')
+    mine.write_text(mine.read_text() + '    test_cfg=dict(rpn=dict(max_per_img=100)))\n')
+    assert Tracker(mine, checkpoint=converted.target).model.batch_frames == 2
+    mine.write_text(inherits + 'inclusive_pixels=False)\n')
+    with pytest.raises(CheckpointError, match=f"made with the config '{MODEL}', not 'mine'"):
+        Tracker(mine, checkpoint=converted.target)
+
+
 def test_tracking_with_it(converted: Converted, clip: Path, tmp_path: Path) -> None:
     words = ['track', str(clip), '--box', '84,40,32,32', '--start-frame', '38', '--no-video', '--quiet']
     given = ['--model', MODEL, '--checkpoint', str(converted.target), '--out', str(tmp_path)]

@@ -32,15 +32,20 @@ def write_coco(root: Path, annotations: str, image_folder: str) -> None:
     file.write_text(json.dumps({'images': images, 'annotations': boxes, 'categories': []}))
 
 
-@pytest.fixture(scope='session')
-def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """What MMGTRACK_DATA names: COCO, GOT-10k and LaSOT, and the demo data of the light model."""
-    root = tmp_path_factory.mktemp('data')
+def write_official(root: Path) -> None:
+    """COCO, GOT-10k and LaSOT as their authors lay them out."""
     write_coco(root / 'coco', 'annotations/instances_train2017.json', 'train2017')
     write_got10k(root / 'got10k', 'GOT-10k_Train_000001', ROWS)
     write_lasot(root / 'lasot', 'cup-1', ROWS)
     for split in ('training', 'testing'):
         (root / 'lasot' / f'{split}_set.txt').write_text('cup-1\n')
+
+
+@pytest.fixture(scope='session')
+def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What MMGTRACK_DATA names: COCO, GOT-10k and LaSOT, and the demo data of the light model."""
+    root = tmp_path_factory.mktemp('data')
+    write_official(root)
     for name, targets in (('sequences/train', 1), ('clips', 2), ('sequences/val', 1)):
         write_sequence(synthetic_clip(3, num_targets=targets), root / name / 'clip')
     write_sequence(synthetic_clip(3, num_targets=1), root / 'sequences/val/composites/cut')

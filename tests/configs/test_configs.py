@@ -16,7 +16,7 @@ from mmgtrack.apis.models import build_network
 from mmgtrack.datasets import ClipDataset, synthetic_clip
 from mmgtrack.engine.launch import build_runner
 from mmgtrack.models.global_track import GlobalTrack
-from mmgtrack.registry import DATASETS
+from mmgtrack.registry import DATASETS, TRANSFORMS
 from tests.trackers import CONFIGS, SMALL, spread_weights
 
 NAMES = sorted(
@@ -40,6 +40,37 @@ SMALL_R50: dict[str, Any] = {  # an eighth of its width
     'model.train_cfg.rcnn.sampler.num': 16,
     'model.test_cfg.rpn.max_per_img': 16,
 }
+FRAMES = {  # which frames of a video serve (official code)
+    'frame_filter.min_area': 20,
+    'frame_filter.sides': (10, 960),
+    'frame_filter.shares': (0.01, 0.75),
+    'frame_filter.aspect': (0.2, 5),
+    'frame_filter.min_cover': (1, 0.3),
+}
+INTERPOLATIONS = ('bilinear', 'bicubic', 'area', 'nearest', 'lanczos')  # the authors' linear, cubic, ...
+PIPELINE = {  # `extra_partial` of the official code
+    '0.type': 'mmgtrack.LoadFrame',
+    '1.type': 'mmdet.PhotoMetricDistortion',
+    '1.swap_channels': False,
+    '2.type': 'mmgtrack.SharedDraw',
+    '2.transforms.0.type': 'mmgtrack.RandomChannelOrder',
+    '2.transforms.0.prob': 0.5,
+    '3.type': 'RandomChoice',
+    **{f'3.transforms.{n}.0.type': 'mmdet.Resize' for n in range(5)},
+    **{f'3.transforms.{n}.0.scale': (1333, 800) for n in range(5)},
+    **{f'3.transforms.{n}.0.keep_ratio': True for n in range(5)},
+    **{f'3.transforms.{n}.0.interpolation': name for n, name in enumerate(INTERPOLATIONS)},
+    '4.type': 'mmdet.RandomFlip',
+    '4.prob': 0.5,
+}
+COLOURS = {  # the same code; what is left out of the config has these values in mmdet
+    'brightness_delta': 32,
+    'contrast_lower': 0.5,
+    'contrast_upper': 1.5,
+    'saturation_lower': 0.5,
+    'saturation_upper': 1.5,
+    'hue_delta': 18,
+}
 PAPER = {  # Huang et al., AAAI 2020, Implementation Details, and the official code
     'model.data_preprocessor.resize': (1333, 800),
     'model.roi_head.bbox_roi_extractor.roi_layer.output_size': 7,
@@ -58,6 +89,20 @@ PAPER = {  # Huang et al., AAAI 2020, Implementation Details, and the official c
     'model.test_cfg.rcnn.nms.iou_threshold': 0.5,
     'train_dataloader.batch_size': 1,
     'train_dataloader.dataset.num_samples': 30000,
+    'train_dataloader.dataset.sampler.type': 'mmgtrack.UniformClipSampler',
+    'train_dataloader.dataset.sampler.max_gap': 300,
+    'train_dataloader.dataset.sampler.max_instances': 8,
+    'train_dataloader.dataset.sources.0.type': 'mmgtrack.CocoImages',
+    'train_dataloader.dataset.sources.0.min_image_side': 32,
+    'train_dataloader.dataset.sources.0.min_side': 1,
+    'train_dataloader.dataset.sources.0.weight': 0.4,
+    'train_dataloader.dataset.sources.1.type': 'mmgtrack.GOT10k',
+    'train_dataloader.dataset.sources.1.weight': 0.4,
+    **{f'train_dataloader.dataset.sources.1.{key}': value for key, value in FRAMES.items()},
+    'train_dataloader.dataset.sources.2.type': 'mmgtrack.LaSOT',
+    'train_dataloader.dataset.sources.2.use_absence': False,
+    'train_dataloader.dataset.sources.2.weight': 0.2,
+    **{f'train_dataloader.dataset.sources.2.{key}': value for key, value in FRAMES.items()},
     'train_cfg.max_epochs': 12,
     'optim_wrapper.optimizer.type': 'SGD',
     'optim_wrapper.optimizer.lr': 0.005,
@@ -65,6 +110,10 @@ PAPER = {  # Huang et al., AAAI 2020, Implementation Details, and the official c
     'optim_wrapper.optimizer.weight_decay': 1e-4,
     'optim_wrapper.clip_grad.max_norm': 35,
     'auto_scale_lr.base_batch_size': 4,
+    'param_scheduler.0.start_factor': 1 / 3,
+    'param_scheduler.0.end': 501,
+    'param_scheduler.1.milestones': [8, 11],
+    'param_scheduler.1.gamma': 0.1,
 }
 
 every_config = pytest.mark.parametrize('name', NAMES)
@@ -76,13 +125,17 @@ def shipped(name: str) -> Config:
     return Config.fromfile(CONFIGS / name)
 
 
-def rows(settings: dict[str, Any], prefix: str = '') -> Iterator[tuple[str, Any]]:
-    """Every value of a nested dict, by its dotted key."""
-    for key, value in settings.items():
-        if isinstance(value, dict):
+def rows(settings: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
+    """Every value of nested dicts and lists of them, by its dotted key."""
+    for key, value in enumerate(settings) if isinstance(settings, list) else settings.items():
+        if isinstance(value, dict) or (isinstance(value, list) and any(map(is_nested, value))):
             yield from rows(value, f'{prefix}{key}.')
         else:
             yield f'{prefix}{key}', value
+
+
+def is_nested(value: Any) -> bool:
+    return isinstance(value, (dict, list))
 
 
 def resized(steps: Any) -> Any:
@@ -136,24 +189,45 @@ def test_nothing_of_a_detectors_own_run_is_left(name: str) -> None:
     assert '_base_.' not in str(settings)
     assert config.custom_imports.imports == ['mmgtrack']
     # names that would look as if setting them changed anything
-    in_vain = {'dataset_type', 'train_pipeline', 'test_pipeline', 'clip_dataloader', 'sequence_dataloader'}
+    in_vain = {'dataset_type', 'train_pipeline', 'test_pipeline', 'sequence_dataloader', 'coco'}
     assert not in_vain & set(config)
+    assert [key for key in config if key.startswith(('clip_', 'globaltrack_'))] == []
     assert config.train_dataloader.dataset.type == 'mmgtrack.ClipDataset'
     assert config.test_cfg.type == 'mmgtrack.SequenceTestLoop'
     assert config.test_evaluator == {'type': 'mmgtrack.SuccessMetric'}
     assert config.custom_hooks[0] == {'type': 'mmgtrack.SeedHook', 'seed': 0}
+    assert config.randomness == {'seed': 0}
 
 
 def test_the_numbers_are_the_papers() -> None:
     settings = dict(rows(shipped('globaltrack_r50.py')))
     assert {key: settings[key] for key in PAPER} == PAPER
-    shares = [source['weight'] for source in settings['train_dataloader.dataset.sources']]
-    assert shares == [0.4, 0.4, 0.2]
+    assert len(shipped('globaltrack_r50.py').train_dataloader.dataset.sources) == 3
+
+
+@pytest.mark.parametrize('role', ['query', 'search'])
+@pytest.mark.parametrize('stage', ['', '_stage1'])
+def test_the_augmentation_is_the_official_one(stage: str, role: str) -> None:
+    pipeline = shipped(f'globaltrack_r50{stage}.py').train_dataloader.dataset.pipelines[role]
+    assert dict(rows(pipeline)) == PIPELINE
+    photometric = TRANSFORMS.build(pipeline[1])
+    assert {key: getattr(photometric, key) for key in COLOURS} == COLOURS
+
+
+def test_sources_of_ones_own_take_the_place_of_the_shipped(tmp_path: Path) -> None:
+    """docs/train_your_own.md, section 7, word by word."""
+    text = (CONFIGS.parent / 'docs/train_your_own.md').read_text()
+    (code,) = [block for block in text.split('```python\n') if 'mmgtrack::globaltrack_r50.py' in block]
+    (tmp_path / 'my_run.py').write_text(code.partition('```')[0])
+    dataset = Config.fromfile(tmp_path / 'my_run.py').train_dataloader.dataset
+    assert dataset.sources == [{'type': 'mmgtrack.SequenceFolder', 'root': 'data/sequences/train'}]
+    assert dataset.num_samples == 30000
 
 
 def test_the_first_stage_sees_coco_alone() -> None:
     stages = [shipped(f'globaltrack_r50{stage}.py') for stage in ('_stage1', '')]
     (source,) = stages[0].train_dataloader.dataset.sources
+    assert source == {**stages[1].train_dataloader.dataset.sources[0], 'weight': 1.0}
     assert source.type == 'mmgtrack.CocoImages'
     assert stages[0].model == stages[1].model
     assert stages[0].param_scheduler == stages[1].param_scheduler

@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
 
-from mmgtrack.datasets import ClipDataset
+from mmgtrack.datasets import ClipDataset, synthetic_clip, write_sequence
 from mmgtrack.errors import DataError, InputError
 from mmgtrack.registry import DATASETS
 from mmgtrack.structures import ClipSample
@@ -135,6 +135,25 @@ def test_negative_pairs(clip_config: ClipConfig) -> None:
         query, search = (Path(data.source[role]) for role in ('query', 'search'))
         # still images: another file; videos: another folder
         assert query != search and (query.parents[1] != search.parents[1] or 'images' in str(query))
+
+
+def test_other_clips_come_from_any_source(clip_config: ClipConfig) -> None:
+    dataset = DATASETS.build(clip_config(sampler={'type': 'mmgtrack.ClipSampler', 'negative_prob': 1.0}))
+    pairs = set()
+    for n in range(60):
+        source = dataset[n]['data_samples'].source
+        pairs.add(tuple('images' in source[role] for role in ('query', 'search')))
+    assert len(pairs) == 4
+
+
+def test_a_source_without_a_usable_clip_is_named(clip_config: ClipConfig, tmp_path: Path) -> None:
+    write_sequence(synthetic_clip(2, absences={0: (0, 2)}), tmp_path / 'empty/clip')
+    config = clip_config()
+    config['sources'][1] = {'type': 'mmgtrack.SequenceFolder', 'root': str(tmp_path / 'empty')}
+    dataset = DATASETS.build(config)
+    with pytest.raises(DataError, match='or no clip of source 1 fits the sampler'):
+        for n in range(20):
+            dataset[n]
 
 
 def mean_colour(image: torch.Tensor, box: list[float]) -> np.ndarray:

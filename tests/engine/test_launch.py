@@ -13,9 +13,11 @@ from mmengine.registry import PARAM_SCHEDULERS
 from torch import nn
 
 from mmgtrack.checkpoint import unmatched_keys
+from mmgtrack.engine.launch import build_runner
 from mmgtrack.engine.options import blamed_on, merge_options
 from mmgtrack.errors import CheckpointError, InputError
 from tests.engine.test_training import clips, small_runner  # noqa: F401  (clips is a fixture)
+from tests.models.test_zoo_detectors import config_over
 from tests.trackers import CONFIGS
 
 ADDRESS = 'http://127.0.0.1:1/detector.pth'
@@ -169,6 +171,29 @@ def test_only_an_argument_that_an_option_names_is_blamed_on_it() -> None:
     for options in (None, {'model.depth': 1}):
         with pytest.raises(TypeError), blamed_on(options):
             build(widht=1)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    'base, message',
+    [
+        ('htc/htc_r50_fpn_1x_coco.py', "unexpected keyword argument 'pad_seg'"),
+        (
+            'faster_rcnn/faster-rcnn_r50_fpn_fcos-rpn_1x_coco.py',
+            "unexpected keyword argument 'stacked_convs'",
+        ),
+        ('retinanet/retinanet_r50_fpn_1x_coco.py', "unexpected keyword argument 'bbox_head'"),
+    ],
+    ids=['htc', 'fcos_rpn', 'retinanet'],
+)
+def test_a_detector_that_cannot_be_guided_is_refused_in_one_line(
+    base: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **_: (text, True))
+    config_over(f'mmdet::{base}', tmp_path)
+    options = {'experiment_name': str(tmp_path)}
+    with pytest.raises(InputError, match=f'the config builds no model: .*{message}.*detectors.md') as refused:
+        build_runner(tmp_path / 'tracker.py', work_dir=str(tmp_path / 'work'), options=options)
+    assert '\n' not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,14 @@ def test_longer_lists_than_the_config_allows(
     assert list(report['proposals']['sequences']) == ['one']
 
 
+@pytest.mark.parametrize('count', [5, 300])
+def test_fewer_proposals_are_chosen_among_as_many_boxes(count: int) -> None:
+    tool, tracker = runpy.run_path(TOOL, run_name='recall'), Tracker()
+    tool['allow_proposals'](tracker, count)
+    rpn = tracker.model.test_cfg.rpn
+    assert (rpn.nms_pre, rpn.max_per_img) == (max(100, count), count)  # 100 in the config
+
+
 @pytest.mark.parametrize(
     ('words', 'message'),
     [

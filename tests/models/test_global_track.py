@@ -11,6 +11,7 @@ from mmengine.structures import InstanceData
 
 from mmgtrack.datasets.synthetic import synthetic_clip
 from mmgtrack.geometry import box_iou
+from mmgtrack.models.data_preprocessor import View
 from mmgtrack.models.global_track import GlobalTrack
 from mmgtrack.registry import MODELS
 from mmgtrack.structures import ClipSample
@@ -97,16 +98,54 @@ def test_the_backbone_sees_each_image_once_in_training(tracker: GlobalTrack) -> 
     assert calls == [2, 2]  # two search images, two query images
 
 
-def test_predict_equals_track(tracker: GlobalTrack) -> None:
+@pytest.mark.parametrize('inclusive', [False, True])
+def test_predict_equals_track(tracker: GlobalTrack, inclusive: bool) -> None:
     images, sample = pair(9, num_targets=2)
     frames = {role: image.permute(1, 2, 0).numpy() for role, image in images.items()}
     boxes = sample.instances['query'].bboxes
-    expected, _ = tracker.track([frames['search']], tracker.encode(frames['query'], boxes))
-    inputs = {role: [image] for role, image in images.items()}
-    data = tracker.data_preprocessor({'inputs': inputs, 'data_samples': [sample]})
-    (found,) = tracker(**data, mode='predict')
+    tracker.inclusive_pixels = inclusive
+    try:
+        expected, _ = tracker.track([frames['search']], tracker.encode(frames['query'], boxes))
+        inputs = {role: [image] for role, image in images.items()}
+        data = tracker.data_preprocessor({'inputs': inputs, 'data_samples': [sample]})
+        (found,) = tracker(**data, mode='predict')
+    finally:
+        tracker.inclusive_pixels = False
     torch.testing.assert_close(found.boxes, expected.boxes)
     torch.testing.assert_close(found.scores, expected.scores)
+
+
+def test_an_inclusive_box_of_less_than_a_pixel_keeps_its_place(tracker: GlobalTrack) -> None:
+    """Official code moves the end to the start; a negative size would belong to no level."""
+    view = View(torch.zeros(3, 64, 96), (20, 30), (3.2, 3.2))
+    tracker.inclusive_pixels = True
+    try:
+        box = tracker.to_network(torch.tensor([[10.0, 10.0, 10.5, 15.0]]), view)
+    finally:
+        tracker.inclusive_pixels = False
+    torch.testing.assert_close(box, torch.tensor([[32.0, 32.0, 32.0, 44.8]]))
+
+
+@pytest.mark.parametrize('flip', [False, True])
+def test_inclusive_training_boxes_are_those_of_the_official_order(tracker: GlobalTrack, flip: bool) -> None:
+    """x, y, w, h of the file: last pixel off, scaled, then mirrored about the last pixel of the image."""
+    scale, width = 2.5, 200  # of the resized image
+    x, y, w, h = 10.0, 12.0, 20.0, 8.0
+    official = np.array([x, y, x + w - 1, y + h - 1]) * scale
+    ours = np.array([x, y, x + w, y + h]) * scale
+    if flip:
+        official[[0, 2]] = width - 1 - official[[2, 0]]
+        ours[[0, 2]] = width - ours[[2, 0]]
+    sample = ClipSample()
+    boxes = torch.from_numpy(ours.astype(np.float32))[None]
+    sample.instances = {'search': InstanceData(bboxes=boxes, ids=torch.zeros(1, dtype=torch.long))}
+    sample.set_metainfo({'scale': {'search': scale}, 'flip': {'search': flip}})
+    tracker.inclusive_pixels = True
+    try:
+        found = tracker._role_boxes(sample, 'search')
+    finally:
+        tracker.inclusive_pixels = False
+    np.testing.assert_allclose(found[0].numpy(), official, atol=1e-4)
 
 
 def test_candidates_are_sorted_clipped_and_distinct(tracker: GlobalTrack) -> None:

@@ -35,6 +35,8 @@ from .official_weights import named_generator, official_weights
 
 CONFIG = 'globaltrack_r50_official'
 LEVELS = range(5)
+# (height, width) that the README states for the arrays d2b_* and dec_*
+DECODED_IMAGE, PROPOSED_IMAGE = (200, 320), (150, 210)
 LAST_PIXEL = np.array([0, 0, 1, 1])
 # the pictures were resized by this OpenCV; others differ by a grey level here and there
 SAME_OPENCV = cv2.__version__.startswith('4.12.')
@@ -100,13 +102,14 @@ def test_anchors(case: OracleCase, plain_network: GlobalTrack) -> None:
 
 @claims('blocks*')
 def test_anchors_inside_the_image(case: OracleCase, plain_network: GlobalTrack) -> None:
-    for name, expected in arrays_of(case).items():
-        if not name.startswith('inside_flags_'):
-            continue
+    recorded = {name: rows for name, rows in arrays_of(case).items() if name.startswith('inside_flags_')}
+    assert recorded
+    for name, expected in recorded.items():
         level, size = name.removeprefix('inside_flags_l').split('_')
         height, width = map(int, size.split('x'))
         stride = plain_network.rpn_head.prior_generator.strides[int(level)][0]
-        cells = tuple(-(-side // 32) * 32 // stride for side in (height, width))  # of the padded image
+        # of the padded image; P6 rounds up once more
+        cells = tuple(-(-(-(-side // 32) * 32) // stride) for side in (height, width))
         anchors = plain_network.rpn_head.prior_generator.single_level_grid_priors(
             cells, int(level), device='cpu'
         )
@@ -121,7 +124,7 @@ def test_box_coder(case: OracleCase, plain_network: GlobalTrack) -> None:
     rpn, rcnn = plain_network.rpn_head.bbox_coder, plain_network.roi_head.bbox_head.bbox_coder
     rois, truth = arrays['d2b_rois'], arrays['b2d_gt']
     decoded = rpn.decode(rois, arrays['d2b_deltas4'])
-    limits = box_limits([(200, 320)], decoded, plain_network.inclusive_pixels)
+    limits = box_limits([DECODED_IMAGE], decoded, plain_network.inclusive_pixels)
     assert_close(decoded, arrays['d2b_out_noclip'], 2e-3, 0)
     assert_close(torch.minimum(decoded.clamp(min=0), limits), arrays['d2b_out_rpn'], 2e-3, 0)
     clipped = torch.minimum(rcnn.decode(rois, arrays['d2b_deltas8']).clamp(min=0), limits.repeat(1, 2))
@@ -186,9 +189,9 @@ def test_assigners(case: OracleCase, plain_network: GlobalTrack) -> None:
 
 @claims('blocks*')
 def test_resize_rule(case: OracleCase, plain_network: GlobalTrack) -> None:
-    for name, rows in arrays_of(case).items():
-        if not name.startswith('rescale_'):
-            continue
+    recorded = {name: rows for name, rows in arrays_of(case).items() if name.startswith('rescale_')}
+    assert recorded
+    for name, rows in recorded.items():
         rule = ResizeRule(*map(int, name.removeprefix('rescale_').split('x')))
         for width, height, new_width, new_height, factor, pad_width, pad_height in rows:
             size = (int(height), int(width))
@@ -203,7 +206,7 @@ def test_proposals_of_given_outputs(case: OracleCase, plain_network: GlobalTrack
     scores, deltas = (
         [torch.from_numpy(arrays[f'dec_{part}_l{level}']) for level in LEVELS] for part in ('cls', 'reg')
     )
-    limits = box_limits([(150, 210)], scores[0], plain_network.inclusive_pixels)
+    limits = box_limits([PROPOSED_IMAGE], scores[0], plain_network.inclusive_pixels)
     settings = (plain_network.test_cfg.rpn, 'test'), (plain_network.train_cfg.rpn_proposal, 'train')
     for cfg, phase in settings:
         found = rows_of(plain_network.rpn_head.propose_from(scores, deltas, limits, cfg))
@@ -244,7 +247,7 @@ def test_modulators(case: OracleCase) -> None:
                 assert_close(grid(maps[level]), arrays[f'b{j}_out{level}_grid'], 1e-4, 1e-4)
                 assert_checksum(maps[level], values[f'b{j}_out{level}'])
         modulator = tracker.roi_head.modulator
-        rois = drawn('in.roi_x', 6, 256, 7, 7)
+        rois = drawn('in.roi_x', *values['rcnn_out'][0])
         out = modulator(rois, modulator.encode(drawn('in.roi_z', 1, 256, 7, 7)))
     assert_close(out[:, :32], arrays['rcnn_out_c0_31'], 1e-4, 1e-4)
     assert_checksum(out, values['rcnn_out'])

@@ -85,7 +85,8 @@ def allow_proposals(tracker: Tracker, count: int) -> None:
     if count < 1:
         raise InputError(f'--proposals must be at least 1, got {count}')
     model = _two_stages(tracker, '--proposals')
-    model.test_cfg.rpn.update(nms_pre=count, max_per_img=count)
+    rpn = model.test_cfg.rpn
+    rpn.update(nms_pre=max(rpn.nms_pre, count), max_per_img=count)
     model.roi_head.test_cfg.max_per_img = count
     model.batch_frames = 1  # memory grows with proposals times frames
 

@@ -18,5 +18,6 @@ vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='Visualizer', vis_backends=vis_backends)
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
 log_level = 'INFO'
+randomness = dict(seed=0)  # of the first weights, so that a run can be repeated
 load_from = None
 resume = False

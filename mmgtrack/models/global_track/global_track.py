@@ -96,7 +96,8 @@ class GlobalTrack(GlobalSearchTracker, TwoStageDetector):
             return super().to_network(boxes, view)
         # official order: to the last pixel, scale, clip to the padded image
         height, width = self.data_preprocessor.padded(view.shape)
-        return clip_boxes((boxes - _last_pixel(boxes)) * view.factors(boxes), (height - 1, width - 1))
+        inside = clip_boxes((boxes - _last_pixel(boxes)) * view.factors(boxes), (height - 1, width - 1))
+        return _ordered(inside)
 
     def to_frame(self, boxes: Tensor, factors: Tensor) -> Tensor:
         in_frame = super().to_frame(boxes, factors)
@@ -170,8 +171,11 @@ class GlobalTrack(GlobalSearchTracker, TwoStageDetector):
 
     def predict(self, inputs: dict[str, Tensor], data_samples: list[ClipSample]) -> list[Tracks]:
         found, frames = self._search_pairs(inputs, data_samples)
-        boxes = self.to_frame(found.boxes[:, :1], found.boxes.new_ones(4).expand(len(frames), 4))
-        best = (boxes[:, 0], found.scores[:, 0], found.valid[:, 0])
+        boxes = found.boxes[:, 0]
+        if self.inclusive_pixels:  # what they lost on entry
+            scales = boxes.new_tensor([_scale_of(sample, 'search') for sample in data_samples])
+            boxes = boxes + _last_pixel(boxes) * scales[frames, None]
+        best = (boxes, found.scores[:, 0], found.valid[:, 0])
         return [self.judge(*(leaf[frames == n][None] for leaf in best)) for n in range(len(data_samples))]
 
     def _forward(self, inputs: dict[str, Tensor], data_samples: list[ClipSample]) -> Detections:
@@ -233,14 +237,29 @@ class GlobalTrack(GlobalSearchTracker, TwoStageDetector):
         boxes = sample.instances[role].bboxes
         if not self.inclusive_pixels:
             return boxes
-        # the last pixel of the stored frame, whose size in the resized image is its scale
-        return boxes - _last_pixel(boxes) * sample.get('scale', {}).get(role, 1.0)
+        # the last pixel of the stored frame is as large as the image is scaled; official code takes it off
+        # before it flips, about the resized image's last pixel
+        scale = _scale_of(sample, role)
+        boxes = boxes - _last_pixel(boxes) * scale
+        if sample.get('flip', {}).get(role, False):
+            boxes = boxes + boxes.new_tensor([1, 0, 1, 0]) * (scale - 1)
+        return _ordered(boxes)
 
     def _search_truths(self, sample: ClipSample) -> list[InstanceData]:
         """For each target of the query image its box in the search image: 0 or 1 boxes, label 0."""
         boxes, ids = self._role_boxes(sample, 'search'), sample.instances['search'].ids
         found = [boxes[ids == target] for target in sample.instances['query'].ids]
         return [InstanceData(bboxes=box, labels=box.new_zeros(len(box), dtype=torch.long)) for box in found]
+
+
+def _scale_of(sample: ClipSample, role: str) -> float:
+    """Pixels of a role's image a pixel of the stored frame."""
+    return float(sample.get('scale', {}).get(role, 1.0))
+
+
+def _ordered(boxes: Tensor) -> Tensor:
+    """Boxes narrower than a pixel end where they start (official code)."""
+    return torch.cat([boxes[:, :2], torch.maximum(boxes[:, :2], boxes[:, 2:])], dim=1)
 
 
 def _last_pixel(like: Tensor) -> Tensor:
