@@ -118,7 +118,13 @@ def _load_url(filename: str, map_location: Any = None, model_dir: str | None = N
 
 def _load_torchvision(filename: str, map_location: Any = None) -> dict[str, Any]:
     name = filename.removeprefix('torchvision://')
-    urls = get_torchvision_models()
+    try:
+        urls = get_torchvision_models()
+    except (ImportError, RuntimeError) as error:  # not installed, or made for another torch
+        raise CheckpointError(
+            f'{filename}: only torchvision knows this address, and its import fails ({error}); install it, '
+            'or start without: --cfg-options model.backbone.init_cfg=None'
+        ) from error
     if name not in urls:
         raise CheckpointError(f'torchvision offers no weights {name!r}')
     return _load_url(urls[name], map_location)
