@@ -50,7 +50,7 @@ def add_parser(subparsers: Any) -> None:
         '--precision',
         choices=('float32', 'bfloat16', 'float16'),
         default='float32',
-        help='what the network computes in; half precision can be faster and moves boxes a little',
+        help='what the network computes in; half precision can be faster and moves boxes',
     )
     add('--compile', action='store_true', help='torch.compile: faster after a minute or so, for long videos')
     add('--out', metavar='DIR', type=Path, help='folder for the results (default: a new SOURCE_tracks)')
