@@ -4,7 +4,13 @@ Importing the package is light: it puts the operator stand-in in place (before a
 ``mmcv.ops``) and declares the registry scope. Everything else is imported when it is first used.
 """
 
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmgtrack.version import __version__
@@ -19,10 +25,26 @@ def _is_importable(module: str) -> bool:
     return True
 
 
-if _is_importable('torch'):  # without torch and mmengine only `mmgtrack doctor` is of use
-    import_module('mmgtrack.ops').install()
-    if _is_importable('mmengine'):
-        import_module('mmgtrack.registry')
+@contextmanager
+def _quietly_interrupted() -> Iterator[None]:
+    """Let Ctrl-C end the command line with status 130 while it is imported; programs get their exception."""
+    # Python imports the package of ``python -m mmgtrack`` before it sets the command's words
+    as_command = Path(sys.argv[0]).stem in ('mmgtrack', '-m') if getattr(sys, 'argv', None) else False
+    if not as_command or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+with _quietly_interrupted():
+    if _is_importable('torch'):  # without torch and mmengine only `mmgtrack doctor` is of use
+        import_module('mmgtrack.ops').install()
+        if _is_importable('mmengine'):
+            import_module('mmgtrack.registry')
 
 if TYPE_CHECKING:
     from mmgtrack.apis import Tracker

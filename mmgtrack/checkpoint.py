@@ -1,12 +1,15 @@
 """Reading checkpoints of strangers without executing them."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
+from copy import copy
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
+import mmengine
 import numpy as np
 import torch
 from mmengine.dist import barrier, get_local_rank
@@ -86,20 +89,21 @@ def use_safe_loading() -> None:
     """Make mmengine's Runner (load_from, resume, Pretrained) read every checkpoint through this module.
 
     mmengine 0.10.12 tries the safe way and falls back to executing the file; this does not fall back. Files
-    and http(s) and torchvision addresses are read; other schemes are refused.
+    and http(s) and torchvision addresses are read; other schemes are refused. Its log shows the names of the
+    loaders without their first ten letters.
     """
     for prefix in [prefix for prefix in CheckpointLoader._schemes if prefix]:
-        CheckpointLoader.register_scheme(prefixes=prefix, loader=_refuse, force=True)
-    CheckpointLoader.register_scheme(prefixes='', loader=_load_local, force=True)
-    CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), loader=_load_url, force=True)
-    CheckpointLoader.register_scheme(prefixes='torchvision://', loader=_load_torchvision, force=True)
+        CheckpointLoader.register_scheme(prefixes=prefix, loader=load_from_elsewhere, force=True)
+    CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
+    CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), loader=load_from_http, force=True)
+    CheckpointLoader.register_scheme(prefixes='torchvision://', loader=load_from_torchvision, force=True)
 
 
-def _load_local(filename: str, map_location: Any = None) -> dict[str, Any]:
+def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
     return load_checkpoint_file(os.path.expanduser(filename), map_location or 'cpu')
 
 
-def _load_url(filename: str, map_location: Any = None, model_dir: str | None = None) -> dict[str, Any]:
+def load_from_http(filename: str, map_location: Any = None, model_dir: str | None = None) -> dict[str, Any]:
     """Download once into torch's cache, then read the file safely; one process a machine downloads."""
     folder = Path(model_dir or Path(torch.hub.get_dir()) / 'checkpoints')
     path = folder / Path(urlparse(filename).path).name
@@ -109,29 +113,42 @@ def _load_url(filename: str, map_location: Any = None, model_dir: str | None = N
             torch.hub.download_url_to_file(filename, str(path), progress=False)
         except OSError as error:
             raise CheckpointError(
-                f'cannot download {filename} ({error}): get the file by other means and start from it with '
-                '--load-from FILE, or start without it with --cfg-options load_from=None'
+                f'cannot download {filename} ({error}): get the file by other means and put it there as '
+                f'{path}, start from another one with --load-from FILE, or start without it with '
+                '--cfg-options load_from=None, or model.backbone.init_cfg=None where it is for the backbone'
             ) from error
     barrier()
     return load_checkpoint_file(path, map_location or 'cpu')
 
 
-def _load_torchvision(filename: str, map_location: Any = None) -> dict[str, Any]:
+def load_from_torchvision(filename: str, map_location: Any = None) -> dict[str, Any]:
+    """Weights under torchvision's name for them; for those of 2022 and older, torchvision is not needed."""
     name = filename.removeprefix('torchvision://')
-    try:
-        urls = get_torchvision_models()
-    except (ImportError, RuntimeError) as error:  # not installed, or made for another torch
-        raise CheckpointError(
-            f'{filename}: only torchvision knows this address, and its import fails ({error}); install it, '
-            'or start without: --cfg-options model.backbone.init_cfg=None'
-        ) from error
+    table = Path(mmengine.__path__[0]) / 'hub' / 'torchvision_0.12.json'
+    urls = json.loads(table.read_text())
     if name not in urls:
+        try:
+            urls = get_torchvision_models()
+        except (ImportError, RuntimeError) as error:  # not installed, or made for another torch
+            raise CheckpointError(
+                f'{filename}: only torchvision knows this address, and its import fails ({error}); install '
+                'it, or start without: --cfg-options model.backbone.init_cfg=None'
+            ) from error
+    if not urls.get(name):
         raise CheckpointError(f'torchvision offers no weights {name!r}')
-    return _load_url(urls[name], map_location)
+    return load_from_http(urls[name], map_location)
 
 
-def _refuse(filename: str, map_location: Any = None) -> dict[str, Any]:
+def load_from_elsewhere(filename: str, map_location: Any = None) -> dict[str, Any]:
     raise CheckpointError(f'{filename}: this scheme cannot be read safely; download the file, give its path')
+
+
+def without_wrapper(state_dict: Mapping[str, torch.Tensor]) -> Any:
+    """A copy with the model's own names, where a distributed wrapper put its own before them."""
+    weights: Any = copy(state_dict)
+    for key in [key for key in weights if key.startswith('module.')]:
+        weights[key.removeprefix('module.')] = weights.pop(key)
+    return weights
 
 
 def unmatched_keys(

@@ -75,14 +75,12 @@ class CorrelationTracker(WindowTracker):
     def __init__(self) -> None:
         super().__init__(data_preprocessor=ClipDataPreprocessor(resize=(96, 64)))
 
-    def encode(self, frame: Any, boxes: Any) -> CorrelationState:
-        targets = self._target_boxes(boxes, frame.shape[:2])
-        templates = self._sample([frame] * len(targets), targets, 1.0, 8)
-        age = torch.zeros(len(targets), dtype=torch.long)
-        return CorrelationState(self.name, self.fingerprint, age, targets, _normalised(templates))
+    def encode_targets(self, frame: Any, boxes: Tensor) -> dict[str, Tensor]:
+        templates = self._sample([frame] * len(boxes), boxes.to(self.data_preprocessor.mean.dtype), 1.0, 8)
+        return dict(templates=_normalised(templates))
 
     def crop(self, frames: Sequence[Any], state: State) -> Tensor:
-        return self._sample(frames, state.boxes, 3.0, self.window)
+        return self._sample(frames, state.boxes.to(self.data_preprocessor.mean.dtype), 3.0, self.window)
 
     def predict_windows(self, windows: Tensor, state: State) -> tuple[Tensor, Tensor]:
         count = len(windows)
@@ -131,9 +129,61 @@ def fast_global_track() -> BaseTracker:
     return tracker
 
 
+def small_coder(layers: int, *attentions: str) -> dict[str, Any]:
+    """Arguments of a thin encoder or decoder."""
+    attention = dict(
+        embed_dims=16, num_heads=2, attn_drop=0.1, dropout_layer=dict(type='Dropout', drop_prob=0.1)
+    )
+    feedforward = dict(embed_dims=16, feedforward_channels=32, ffn_drop=0.1)
+    return dict(
+        num_layers=layers, layer_cfg=dict(ffn_cfg=feedforward, **dict.fromkeys(attentions, attention))
+    )
+
+
+# STARK-ST50 with thin layers, small windows and updates at every second frame
+SMALL_STARK: dict[str, Any] = {
+    'model.backbone.depth': 18,
+    'model.backbone.base_channels': 8,
+    'model.neck.in_channels': [32],
+    'model.neck.out_channels': 16,
+    'model.template_positions.num_feats': 8,
+    'model.search_positions.num_feats': 8,
+    'model.transformer.embed_dims': 16,
+    'model.transformer.encoder': small_coder(2, 'self_attn_cfg'),
+    'model.transformer.decoder': small_coder(2, 'self_attn_cfg', 'cross_attn_cfg'),
+    'model.box_head.in_channels': 16,
+    'model.box_head.channels': 16,
+    'model.score_head.embed_dims': 16,
+    'model.template.size': 48,
+    'model.search.size': 112,
+    'model.test_cfg.update_intervals': [2],
+}
+
+
+def small_stark(config: str = 'stark_st50_stage2', **options: Any) -> BaseTracker:
+    """STARK-ST50, a hundred times smaller, whose boxes and scores differ from frame to frame."""
+    settings = Config.fromfile(CONFIGS / f'{config}.py')
+    known = {k: v for k, v in SMALL_STARK.items() if 'score_head' not in k or 'score_head' in settings.model}
+    settings.merge_from_dict({**known, **options})
+    torch.manual_seed(0)
+    tracker = build_network(settings)
+    tracker.init_weights()
+    tracker.name = 'small_stark'
+    return tracker.eval()
+
+
+def fast_stark() -> BaseTracker:
+    """The same on the fast path."""
+    tracker = small_stark()
+    speed_up(tracker)
+    return tracker
+
+
 # a later tracker joins the contract test by one line here
 TRACKERS: dict[str, Callable[[], BaseTracker]] = {
     'global_track': small_global_track,
     'global_track_fast': fast_global_track,
+    'stark': small_stark,
+    'stark_fast': fast_stark,
     'correlation_window': CorrelationTracker,
 }

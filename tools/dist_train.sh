@@ -7,8 +7,8 @@ Train in several processes, one a GPU:
 
     tools/dist_train.sh CONFIG NUM_PROCESSES [--device cpu|cuda] [options of tools/train.py]
 
-Without a CUDA GPU, or with --device cpu, the processes run on the processor and talk by gloo. Per process the
-batch is train_dataloader.batch_size; --auto-scale-lr fits the learning rate to the batch of all processes.
+With --device cpu the processes run on the processor and talk by gloo; otherwise each needs a CUDA GPU. Per process
+the batch is train_dataloader.batch_size; --auto-scale-lr fits the learning rate to the batch of all processes.
 
 Environment:
     NNODES, NODE_RANK          number of machines (1), number of this one from 0 (0); start the script on each
@@ -39,7 +39,7 @@ shift 2
 [[ -f $config ]] || fail "no config file $config"
 [[ $processes =~ ^[1-9][0-9]*$ ]] || fail "NUM_PROCESSES must be a whole number from 1, got '$processes'"
 
-device=auto
+device=cuda
 options=()
 while (($#)); do
     case $1 in
@@ -59,17 +59,16 @@ while (($#)); do
 done
 
 python=${PYTHON:-python}
-gpus=0
 case $device in
     cpu) export CUDA_VISIBLE_DEVICES=-1 ;;
-    cuda | auto) gpus=$("$python" -c 'import torch; print(torch.cuda.device_count())') ;;
+    cuda) gpus=$("$python" -c 'import torch; print(torch.cuda.device_count())') ;;
     *) fail "--device must be cpu or cuda, got '$device'" ;;
 esac
-if ((gpus > 0)); then
-    ((processes <= gpus)) || fail "$processes processes need as many CUDA GPUs, but there are $gpus"
+if [[ $device == cuda ]]; then
+    ((processes <= gpus)) ||
+        fail "$processes processes need as many CUDA GPUs, but torch can use $gpus here; --device cpu trains on the processor"
     export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 else
-    [[ $device != cuda ]] || fail "$processes processes need as many CUDA GPUs, but there are 0"
     echo "no CUDA GPU is used: $processes processes on the processor"
     cores=$("$python" -c 'import os; print(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())')
     export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((cores > processes ? cores / processes : 1))}

@@ -2,7 +2,6 @@
 
 import argparse
 
-from mmengine.config import DictAction
 from torch import nn
 
 import mmgtrack  # noqa: F401  (operator stand-in before mmdet)
@@ -10,7 +9,7 @@ from mmgtrack.apis.models import check_made_for, load_config
 from mmgtrack.checkpoint import load_checkpoint_file, unmatched_keys
 from mmgtrack.cli.tools import run_tool
 from mmgtrack.engine.launch import build_runner
-from mmgtrack.engine.options import blamed_on
+from mmgtrack.engine.options import Overrides, blamed_on
 from mmgtrack.errors import CheckpointError
 
 
@@ -33,7 +32,7 @@ def main() -> None:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='weights to test')
     parser.add_argument('--work-dir', help='folder for logs')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='key=value overrides')
+    parser.add_argument('--cfg-options', nargs='+', action=Overrides, help='key=value overrides')
     args = parser.parse_args()
     with blamed_on(args.cfg_options):
         runner = build_runner(

@@ -2,12 +2,10 @@
 
 import argparse
 
-from mmengine.config import DictAction
-
 import mmgtrack  # noqa: F401  (operator stand-in before mmdet)
 from mmgtrack.cli.tools import run_tool
 from mmgtrack.engine.launch import build_runner
-from mmgtrack.engine.options import blamed_on
+from mmgtrack.engine.options import Overrides, blamed_on
 
 
 def parse_args() -> argparse.Namespace:
@@ -16,7 +14,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', help='folder for checkpoints and logs')
     parser.add_argument('--resume', nargs='?', const=True, default=False, help='last checkpoint, or this one')
     parser.add_argument('--load-from', help='weights to start from')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='key=value overrides')
+    parser.add_argument('--cfg-options', nargs='+', action=Overrides, help='key=value overrides')
     parser.add_argument(
         '--auto-scale-lr', action='store_true', help='fit the learning rate to the batch of all processes'
     )

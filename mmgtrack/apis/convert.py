@@ -1,6 +1,8 @@
 """From an official checkpoint file to one that ``Tracker`` loads."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,18 +47,27 @@ def convert_checkpoint(
     converter = find_converter(system)
     _check_paths(source, target, overwrite)
     official = converter.read(source)
-    name, config = load_config(converter.config_name(official.weights))
+    with _blamed_on(str(source)):
+        layout = converter.layout(official)
+    name, config = load_config(layout.config_name)
     expected = {key: value.shape for key, value in build_network(config).state_dict().items()}
-    try:
-        weights = converter.key_map.convert(official.weights, expected)
-    except CheckpointError as error:
-        raise CheckpointError(f'{source} does not fit {name}: {error}') from error
+    with _blamed_on(f'{source} does not fit {name}'):
+        weights = layout.key_map.convert(official.weights, expected)
     sha256 = zoo.file_sha256(source)
     origin: dict[str, Any] = {'system': system, 'file': source.name, 'sha256': sha256, **official.progress}
     meta = {'config_name': name, 'converted_from': origin}
     save_checkpoint_file({'state_dict': weights, 'meta': meta}, target)
-    left_out = converter.key_map.left_out(official.weights) | official.left_out
+    left_out = layout.key_map.left_out(official.weights) | official.left_out
     return Conversion(name, source, sha256, target, len(weights), left_out)
+
+
+@contextmanager
+def _blamed_on(what: str) -> Iterator[None]:
+    """Say first what a CheckpointError is about."""
+    try:
+        yield
+    except CheckpointError as error:
+        raise CheckpointError(f'{what}: {error}') from error
 
 
 def _check_paths(source: Path, target: Path, overwrite: bool) -> None:

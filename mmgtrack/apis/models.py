@@ -1,5 +1,6 @@
 """Build a tracker from a model name or config, with its weights."""
 
+import copy
 import hashlib
 import json
 import os
@@ -58,7 +59,7 @@ def build_tracker(
     InputError (no such device). Without any weights it warns and stays random.
     """
     target = check_device(device)
-    content = load_checkpoint_file(checkpoint) if checkpoint is not None else None
+    content = _read(checkpoint) if checkpoint is not None else None
     name, config = load_config(model if model is not None else _model_of(content))
     source = Path(checkpoint) if checkpoint is not None else _shipped_weights(name)
     tracker = build_network(config)
@@ -66,7 +67,7 @@ def build_tracker(
     if source is None:
         warnings.warn(
             f'{name} comes without weights and none were given: its weights are RANDOM and its tracks '
-            'mean nothing; pass checkpoint=',
+            'mean nothing; pass checkpoint=FILE, on the command line --checkpoint FILE',
             stacklevel=3,
         )
     else:
@@ -87,7 +88,7 @@ def build_tracker(
 
 def build_network(config: Config) -> BaseTracker:
     """The model of a config with no weights loaded, not even those its backbone starts training from."""
-    settings = config.model.copy()
+    settings = copy.deepcopy(config.model)  # mmdet's layers write into what they are built from
     if 'backbone' in settings:
         settings['backbone'] = dict(settings['backbone'], init_cfg=None)
     try:
@@ -103,6 +104,15 @@ def build_network(config: Config) -> BaseTracker:
     if not isinstance(tracker, BaseTracker):
         raise InputError(f'the config builds a {type(tracker).__name__}, which is no tracker')
     return tracker
+
+
+def _read(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
+    try:
+        return load_checkpoint_file(checkpoint)
+    except CheckpointError as error:
+        if not os.path.isfile(checkpoint):
+            raise
+        raise CheckpointError(f'{error}; {_CONVERT}') from error
 
 
 def _model_of(content: dict[str, Any] | None) -> str:
@@ -149,6 +159,7 @@ def load_weights(tracker: BaseTracker, content: dict[str, Any], name: str, sourc
         raise CheckpointError(
             f'{source} is of another architecture than {name}: '
             f'{_some(missing)} missing, {_some(unknown)} unknown, {_some(shapes)} of another shape'
+            + (f'; {_CONVERT}' if missing and unknown else '')
         )
     # half-precision files are read into float32, the precision of the model
     tracker.load_state_dict({k: v.to(own[k].dtype) for k, v in weights.items()}, strict=False)
@@ -190,6 +201,7 @@ def _what_counts(settings: Any, but: Collection[str] = ()) -> Any:
 
 
 _WITHOUT_EFFECT = {'init_cfg', 'pretrained', 'train_cfg', 'batch_frames', 'calibration', 'frozen_stages'}
+_CONVERT = "if a system's official code wrote the file, convert it first: mmgtrack convert"
 
 
 def _shipped_weights(name: str) -> Path | None:

@@ -1,6 +1,7 @@
 """Boxes as they are typed."""
 
 import math
+from collections.abc import Sequence
 
 from mmgtrack.errors import InputError
 
@@ -24,3 +25,12 @@ def parse_box(text: str) -> tuple[float, float, float, float]:
     if width <= 0 or height <= 0:
         raise InputError(f'{expected}: W = {width:g}, H = {height:g}')
     return corners
+
+
+def check_overlap(words: Sequence[str], size: tuple[int, int]) -> None:
+    """Refuse a box, as it is typed, that lies outside a frame of size (height, width)."""
+    height, width = size
+    for text in words:
+        x1, y1, x2, y2 = parse_box(text)
+        if min(x2, width) <= max(x1, 0) or min(y2, height) <= max(y1, 0):
+            raise InputError(f'--box {text}: the target must overlap the frame of {width}x{height} pixels')

@@ -29,6 +29,12 @@ class _Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are typed, so that all mistakes look the same."""
 
     def error(self, message: str) -> NoReturn:
+        words = message.removeprefix('unrecognized arguments: ').split(' ')
+        if message.startswith('unrecognized arguments: ') and os.path.exists(words[0]):
+            raise InputError(
+                f'one SOURCE at a time, got {words[0]} besides; put a glob in quotes, so that the shell does '
+                'not take it apart'
+            )
         raise InputError(f'{message} (see {self.prog} --help)')
 
 

@@ -3,9 +3,9 @@
 import argparse
 import dataclasses
 import json
+import shutil
+import textwrap
 from typing import Any
-
-_COLUMNS = ('name', 'params', 'size_bytes', 'description')
 
 
 def add_parser(subparsers: Any) -> None:
@@ -15,34 +15,33 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the models as a table or as JSON."""
+    """Print the models as a list or as JSON."""
     from mmgtrack.apis import list_models
 
     models = [dataclasses.asdict(model) for model in list_models()]
     if args.json:
         print(json.dumps(models, indent=2, default=str))
     else:
-        _print_table(models)
+        _print_list(models)
     return 0
 
 
-def _print_table(models: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Column, Table
-
-    # a name that is cut in two cannot be copied
-    table = Table(Column('name', no_wrap=True), 'parameters', 'weights', 'description')
+def _print_list(models: list[dict[str, Any]]) -> None:
+    """Two lines or more a model: a table would cut names, which cannot be copied then."""
+    width = shutil.get_terminal_size().columns
     for model in models:
-        name, params, size, description = (model.get(column) for column in _COLUMNS)
-        table.add_row(str(name), _millions(params), _weights(model.get('weights'), size), description or '')
-    Console().print(table)
+        facts = ', '.join(filter(None, (_parameters(model.get('params')), _weights(model))))
+        print(f'{model["name"]}: {facts}')
+        description = model.get('description') or ''
+        print(textwrap.fill(description, width, initial_indent='    ', subsequent_indent='    '))
 
 
-def _millions(params: int | None) -> str:
-    return '' if params is None else f'{params / 1e6:.1f} M'
+def _parameters(count: int | None) -> str:
+    return '' if count is None else f'{count / 1e6:.1f} M parameters'
 
 
-def _weights(weights: Any, size_bytes: int | None) -> str:
-    if not weights:
-        return 'none: give --checkpoint'
-    return 'included' if not size_bytes else f'included, {size_bytes / 2**20:.1f} MiB'
+def _weights(model: dict[str, Any]) -> str:
+    if not model.get('weights'):
+        return 'no weights, give --checkpoint'
+    size = model.get('size_bytes')
+    return f'weights included ({size / 2**20:.1f} MiB)' if size else 'weights included'

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmgtrack.cli.boxes import parse_box
+from mmgtrack.cli.boxes import check_overlap, parse_box
 from mmgtrack.cli.interrupt import InterruptGuard
 from mmgtrack.errors import InputError
 
@@ -99,6 +99,7 @@ def _track(
 
     source = reader.source
     start = next(reader)
+    check_overlap(args.box, start.image.shape[:2])
     check_start_boxes(boxes, start)
     window = _open_window() if args.show else None
     results = track_reader(_build_tracker(args), reader, start, boxes)

@@ -28,6 +28,9 @@ SYSTEMS = {
     'globaltrack': System(
         'global_track', 'GlobalTrack with ResNet-50, for the model globaltrack_r50_official'
     ),
+    'stark': System(
+        'stark', 'STARK-S50, ST50, ST101 and Lightning; also what mmtracking trained, for the same models'
+    ),
 }
 
 

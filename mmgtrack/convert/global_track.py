@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from mmgtrack.convert.key_map import KeyMap, Rows, Shape
-from mmgtrack.convert.official import Converter, read_openmmlab_file
+from mmgtrack.convert.official import Converter, Layout, read_openmmlab_file
 
 KEY_MAP = KeyMap(
     names=(
@@ -42,6 +42,5 @@ def convert_state_dict(official: Mapping[str, Tensor], expected: Mapping[str, Sh
 
 CONVERTER = Converter(
     read=read_openmmlab_file,
-    config_name=lambda weights: 'globaltrack_r50_official',
-    key_map=KEY_MAP,
+    layout=lambda official: Layout('globaltrack_r50_official', KEY_MAP),
 )

@@ -28,16 +28,23 @@ class OfficialCheckpoint:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """What a file holds. config_name: the model that it is for; key_map: what becomes of its keys."""
+
+    config_name: str
+    key_map: KeyMap
+
+
+@dataclass(frozen=True)
 class Converter:
     """How the files of a system are converted.
 
-    read: reads a file without executing it; config_name: the model that weights are for; key_map: what
-    becomes of their keys.
+    read: reads a file without executing it; layout: recognises what it holds, raises CheckpointError for
+    weights that no model here is for.
     """
 
     read: Callable[[str | os.PathLike[str]], OfficialCheckpoint]
-    config_name: Callable[[dict[str, Tensor]], str]
-    key_map: KeyMap
+    layout: Callable[[OfficialCheckpoint], Layout]
 
 
 def read_openmmlab_file(path: str | os.PathLike[str]) -> OfficialCheckpoint:

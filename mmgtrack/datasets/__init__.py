@@ -1,46 +1,64 @@
 """From files to training samples: readers, clip sampling, transforms, synthetic clips."""
 
 from mmgtrack.datasets.benchmarks import GOT10k, LaSOT
+from mmgtrack.datasets.causal_sampler import CausalSampler
 from mmgtrack.datasets.clip_dataset import ClipDataset
 from mmgtrack.datasets.clip_sampler import ClipSampler
 from mmgtrack.datasets.coco_images import CocoImages
+from mmgtrack.datasets.coco_instances import CocoInstances
 from mmgtrack.datasets.epoch_sampler import EpochSampler
 from mmgtrack.datasets.frame_filter import FrameFilter
 from mmgtrack.datasets.sequence import Reader, Sequence, read_frame
 from mmgtrack.datasets.sequence_folder import SequenceFolder
 from mmgtrack.datasets.synthetic import SyntheticClip, synthetic_clip, write_sequence
+from mmgtrack.datasets.tracking_net import TrackingNet
 from mmgtrack.datasets.transforms import (
+    CropTarget,
+    KeepPadding,
     LoadFrame,
     RandomBlur,
+    RandomBrightness,
     RandomChannelOrder,
     RandomErase,
     RandomGrey,
     RandomJPEG,
+    RandomMirror,
     RandomZoom,
+    RejectPadded,
     SharedDraw,
 )
+from mmgtrack.datasets.trident_sampler import TridentSampler
 from mmgtrack.datasets.uniform_clip_sampler import UniformClipSampler
 
 __all__ = [
+    'CausalSampler',
     'ClipDataset',
     'ClipSampler',
     'CocoImages',
+    'CocoInstances',
+    'CropTarget',
     'EpochSampler',
     'FrameFilter',
     'GOT10k',
+    'KeepPadding',
     'LaSOT',
     'LoadFrame',
     'RandomBlur',
+    'RandomBrightness',
     'RandomChannelOrder',
     'RandomErase',
     'RandomGrey',
     'RandomJPEG',
+    'RandomMirror',
     'RandomZoom',
     'Reader',
+    'RejectPadded',
     'Sequence',
     'SequenceFolder',
     'SharedDraw',
     'SyntheticClip',
+    'TrackingNet',
+    'TridentSampler',
     'UniformClipSampler',
     'read_frame',
     'synthetic_clip',

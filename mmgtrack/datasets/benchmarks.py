@@ -24,7 +24,7 @@ class Layout:
     - ``image``: image file of frame n, formatted with n; ``first``: n of the first frame.
     - ``truth``: a row ``x,y,w,h`` a frame, taken as it is written.
     - ``absent``: files of 0/1 flags; a frame is without the target where any of them has 1.
-    - ``cover``: how much of the target is to be seen, a number a frame.
+    - ``cover``: how much of the target is to be seen, a number a frame; at 0 it is not there.
     - ``resolution``: file with a line ``resolution: (width, height)``; without it the first frame says.
     - ``first_row_only``: the boxes of all frames but the first are withheld.
     """
@@ -42,7 +42,8 @@ class BenchmarkReader(LazyReader):
     """Sequences of one layout. Opening reads names; frames are not listed, their names follow from the rows.
 
     root: folder of the benchmark; names, folders: of the sequences, the latter relative to ``root``;
-    frame_filter: fields of ``FrameFilter``; frames that do not fit count as unlabelled.
+    frame_filter: fields of ``FrameFilter``; frames that do not fit count as unlabelled, and lose their box.
+    A frame without the target keeps the box that was annotated, where there is one; ``present`` is False.
     """
 
     def __init__(
@@ -61,18 +62,28 @@ class BenchmarkReader(LazyReader):
 
     def _read(self, name: str) -> Sequence:
         folder = self.root / self.folders[name]
-        boxes = read_boxes(folder / self.layout.truth)
+        boxes = read_boxes(self._truth_file(folder))
         frames = self._frame_paths(folder, len(boxes))
         labelled = np.arange(len(frames)) < len(boxes)
         boxes = np.concatenate([boxes, np.full((len(frames) - len(boxes), 4), np.nan, np.float32)])
-        for file in self.layout.absent:
-            boxes[_one_each(read_flags(folder / file), frames, folder / file)] = np.nan
+        cover = self._cover(folder, frames)
+        present = np.isfinite(boxes).all(1) & ~self._hidden(folder, frames, cover)
         if self.frame_filter is not None:
-            unfit = ~self._fitting(folder, boxes, frames) & np.isfinite(boxes).all(1)
-            boxes[unfit] = np.nan
-            labelled &= ~unfit
-        present = np.isfinite(boxes).all(1)
+            fits = self.frame_filter.fits(boxes, self._image_size(folder, frames), cover)
+            boxes[present & ~fits] = np.nan
+            labelled &= ~present | fits
+            present &= fits
         return Sequence(name, frames, boxes[:, None], present[:, None], labelled[:, None])
+
+    def _truth_file(self, folder: Path) -> Path:
+        return folder / self.layout.truth
+
+    def _hidden(self, folder: Path, frames: tuple[str, ...], cover: np.ndarray | None) -> np.ndarray:
+        """(F,) bool: frames that say that the target is not to be seen."""
+        hidden = np.zeros(len(frames), dtype=bool) if cover is None else cover <= 0
+        for file in self.layout.absent:
+            hidden |= _one_each(read_flags(folder / file), frames, folder / file)
+        return hidden
 
     def _frame_paths(self, folder: Path, rows: int) -> tuple[str, ...]:
         first, count = self.layout.first, rows
@@ -84,13 +95,11 @@ class BenchmarkReader(LazyReader):
             raise DataError(f'{folder} should have {max(count, 1)} frames, but {last}')
         return paths
 
-    def _fitting(self, folder: Path, boxes: np.ndarray, frames: tuple[str, ...]) -> np.ndarray:
-        assert self.frame_filter is not None
-        cover = None
-        if self.layout.cover is not None:
-            file = folder / self.layout.cover
-            cover = _one_each(read_numbers(file), frames, file)
-        return self.frame_filter.fits(boxes, self._image_size(folder, frames), cover)
+    def _cover(self, folder: Path, frames: tuple[str, ...]) -> np.ndarray | None:
+        if self.layout.cover is None:
+            return None
+        file = folder / self.layout.cover
+        return _one_each(read_numbers(file), frames, file)
 
     def _image_size(self, folder: Path, frames: tuple[str, ...]) -> tuple[int, int]:
         """(height, width) of the frames."""
@@ -143,6 +152,8 @@ class GOT10k(BenchmarkReader):
     Args:
         root: folder with the folders of the splits.
         split: 'train', 'val' or 'test'; of the last, all boxes but the first are withheld.
+        list_file: which of the split's sequences, one a line, relative to ``root``: by name, or by position
+            from 0 in the split's list.txt, as the lists that go round with official code have it. None: all.
         frame_filter: fields of ``FrameFilter``, for training.
         cache_size: sequences whose annotations stay in memory.
 
@@ -155,12 +166,15 @@ class GOT10k(BenchmarkReader):
         self,
         root: str,
         split: Literal['train', 'val', 'test'] = 'train',
+        list_file: str | None = None,
         frame_filter: Mapping[str, Any] | None = None,
         cache_size: int = 256,
     ) -> None:
         if split not in ('train', 'val', 'test'):
             raise DataError(f"split must be 'train', 'val' or 'test', got {split!r}")
         names = _listed_names(Path(root) / split / 'list.txt')
+        if list_file is not None:
+            names = _chosen_names(Path(root) / list_file, names)
         withheld = replace(self.LAYOUT, absent=(), cover=None, first_row_only=True)
         layout = withheld if split == 'test' else self.LAYOUT
         super().__init__(root, {name: f'{split}/{name}' for name in names}, layout, frame_filter, cache_size)
@@ -189,6 +203,16 @@ def _listed_names(file: Path) -> Names[str]:
     if not names:
         raise DataError(f'{file} lists no sequence: expected one name a line')
     return names
+
+
+def _chosen_names(file: Path, names: Names[str]) -> Names[str]:
+    """Those of the names that a list file gives by name or position, in its order."""
+    known = {**{str(position): name for position, name in enumerate(names)}, **{name: name for name in names}}
+    lines = _listed_names(file)
+    strange = next((line for line in lines if line not in known), None)
+    if strange is not None:
+        raise DataError(f'{file} lists {strange!r}, which is none of the {len(names)} sequences of the split')
+    return [known[line] for line in lines]
 
 
 def _text(file: Path) -> str:

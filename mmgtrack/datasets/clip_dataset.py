@@ -8,7 +8,7 @@ import numpy as np
 from mmcv.transforms import Compose
 from mmengine.structures import InstanceData
 
-from mmgtrack.datasets.clip_sampler import ClipDraw, ClipSampler, RoleFrame
+from mmgtrack.datasets.clip_sampler import ClipDraw, FrameSampler, RoleFrame
 from mmgtrack.datasets.packing import RoleResult, pack_role, role_input
 from mmgtrack.datasets.seeding import seeded
 from mmgtrack.datasets.sequence import Reader, Sequence
@@ -28,8 +28,8 @@ class ClipDataset:
     ``dict(inputs={role: (3, H, W) uint8 BGR tensor}, data_samples=ClipSample)``. The sample's instances
     are the targets of the first role; in the other roles those of them that are to be seen there, so an
     empty role means "absent". A draw without target in the query, or without any in the last role though
-    the draw was no negative, is redrawn from (seed, n, attempt) in the same source: the shares are the
-    weights, however many clips of a source cannot be used.
+    the draw was no negative, or whose pipeline returns None, is redrawn from (seed, n, attempt) in the same
+    source: the shares are the weights, however many clips of a source cannot be used.
 
     Args:
         sources: reader configs, each with an optional ``weight`` (share of samples; default 1). A clip is
@@ -38,7 +38,9 @@ class ClipDataset:
         pipelines: transforms by role. A transform finds ``img_path``, ``other_path`` (a frame of
             another clip or None), ``gt_bboxes`` (mmdet's HorizontalBoxes), ``gt_bboxes_labels`` (ids of
             the targets, which mmdet's transforms keep beside the boxes), ``gt_ignore_flags`` (True
-            where a box has become too doubtful to be used) and ``sample_key`` (see ``SharedDraw``).
+            where a box has become too doubtful to be used) and ``sample_key`` (see ``SharedDraw``). A
+            ``mask`` (h, w) that it sets goes into the sample's ``masks``. One that returns None gives the
+            sample up.
         sampler: config of the sampler that draws frames and targets.
         roles: role names; the first names the targets.
         min_box_side: boxes with a smaller side after the pipeline are not used, in pixels.
@@ -66,7 +68,7 @@ class ClipDataset:
         self.num_samples = num_samples
         self.roles = tuple(roles)
         self.pipelines = {role: _build_pipeline(pipelines[role]) for role in self.roles}
-        self.sampler: ClipSampler = DATA_SAMPLERS.build(dict(sampler or {'type': 'ClipSampler'}))
+        self.sampler: FrameSampler = DATA_SAMPLERS.build(dict(sampler or {'type': 'ClipSampler'}))
         self.min_box_side = min_box_side
         self.seed = seed
 
@@ -88,11 +90,8 @@ class ClipDataset:
             draw = self.sampler.draw(self._clips(source, rng).__next__, len(self.roles), rng)
             if draw is None:
                 continue
-            results = [
-                self._run(role, frame, (self.seed, index, attempt), position)
-                for position, (role, frame) in enumerate(zip(self.roles, draw.frames, strict=True), start=1)
-            ]
-            sample = self._pack(index, draw, results)
+            results = self._results(draw, (self.seed, index, attempt))
+            sample = self._pack(index, draw, results) if results is not None else None
             if sample is not None:
                 return sample
         raise DataError(
@@ -109,12 +108,22 @@ class ClipDataset:
             yield source[int(rng.integers(len(source)))]
             source = self._source(rng)
 
-    def _run(self, role: str, frame: RoleFrame, sample_key: tuple[int, ...], position: int) -> RoleResult:
+    def _results(self, draw: ClipDraw, sample_key: tuple[int, ...]) -> list[RoleResult] | None:
+        """A result for each role; None where a pipeline gives the sample up."""
+        done = []
+        for position, (role, frame) in enumerate(zip(self.roles, draw.frames, strict=True), start=1):
+            result = self._run(role, frame, sample_key, position)
+            if result is None:
+                return None
+            done.append(result)
+        return done
+
+    def _run(
+        self, role: str, frame: RoleFrame, sample_key: tuple[int, ...], position: int
+    ) -> RoleResult | None:
         with seeded(*sample_key, position):
             results = self.pipelines[role](role_input(frame, sample_key))
-        if results is None:
-            raise DataError(f'the pipeline of {role!r} returned nothing for {frame.path}')
-        return pack_role(results, self.min_box_side)
+        return pack_role(results, self.min_box_side) if results is not None else None
 
     def _pack(self, index: int, draw: ClipDraw, results: list[RoleResult]) -> dict[str, Any] | None:
         """Join the roles; None where no target is left in the query, or in the last role."""
@@ -143,6 +152,10 @@ class ClipDataset:
     ) -> ClipSample:
         sample = ClipSample()
         sample.instances = instances
+        masks = {role: result.mask for role, result in zip(self.roles, results, strict=True)}
+        known = {role: mask for role, mask in masks.items() if mask is not None}
+        if known:
+            sample.masks = known
         sample.set_metainfo(
             {
                 'img_shape': {

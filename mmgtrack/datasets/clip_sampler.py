@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -29,10 +29,18 @@ class RoleFrame:
 
 @dataclass(frozen=True, eq=False)
 class ClipDraw:
-    """A frame for each role; ``negative`` where the last role shows another clip."""
+    """A frame for each role; ``negative`` where the last role is not to show any of the targets."""
 
     frames: tuple[RoleFrame, ...]
     negative: bool
+
+
+class FrameSampler(Protocol):
+    """What ``ClipDataset`` draws frames with, see ``ClipSampler.draw``."""
+
+    def draw(
+        self, pick: Callable[[], Sequence], num_roles: int, rng: np.random.Generator
+    ) -> ClipDraw | None: ...
 
 
 @DATA_SAMPLERS.register_module()

@@ -22,6 +22,7 @@ class RoleResult:
     - ``doubtful``: ids of targets that are neither well visible nor gone; no role should use them.
     - ``scale``: pixels of ``image`` a pixel of the stored frame, along x; 1 where no transform says.
     - ``flip``: whether it is mirrored left to right.
+    - ``mask``: (H, W) bool, True where ``image`` is padding; None where no transform says.
     """
 
     image: Tensor
@@ -30,6 +31,7 @@ class RoleResult:
     doubtful: np.ndarray
     scale: float = 1.0
     flip: bool = False
+    mask: Tensor | None = None
 
     def instances(self, targets: np.ndarray) -> InstanceData:
         """The targets (ids, sorted) that are to be seen in this role, in the order of ``targets``."""
@@ -70,6 +72,7 @@ def pack_role(results: dict[str, Any], min_side: float) -> RoleResult:
     ids = np.asarray(results['gt_bboxes_labels'], dtype=np.int64)
     flagged = np.asarray(results['gt_ignore_flags'], dtype=bool)
     usable = (sides >= min_side) & ~flagged
+    mask = results.get('mask')
     return RoleResult(
         image=torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))),
         boxes=boxes[torch.from_numpy(usable)],
@@ -77,4 +80,5 @@ def pack_role(results: dict[str, Any], min_side: float) -> RoleResult:
         doubtful=ids[~usable & (sides > 0)],
         scale=float(results.get('scale_factor', (1.0, 1.0))[0]),  # mmcv's Resize sets it
         flip=bool(results.get('flip', False)) and results.get('flip_direction') == 'horizontal',
+        mask=None if mask is None else torch.from_numpy(np.ascontiguousarray(mask, dtype=bool)),
     )

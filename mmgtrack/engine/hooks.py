@@ -2,7 +2,6 @@
 
 import random
 from collections import Counter
-from copy import copy
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from mmgtrack.checkpoint import unmatched_keys
+from mmgtrack.checkpoint import unmatched_keys, without_wrapper
 from mmgtrack.registry import HOOKS
 
 
@@ -48,9 +47,7 @@ class WeightReportHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        weights = copy(checkpoint['state_dict'])
-        for key in [key for key in weights if key.startswith('module.')]:
-            weights[key.removeprefix('module.')] = weights.pop(key)
+        weights = without_wrapper(checkpoint['state_dict'])
         missing, unexpected, misshapen = unmatched_keys(model, weights)
         for key in misshapen:
             del weights[key]

@@ -6,28 +6,12 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.runner import Runner, find_latest_checkpoint
-from torch import nn
 
 from mmgtrack.checkpoint import use_safe_loading
 from mmgtrack.engine.distributed import prepare_processes
-from mmgtrack.engine.options import merge_options
-from mmgtrack.errors import InputError, MMGTrackError
-
-
-class TrackerRunner(Runner):
-    """mmengine's Runner, which says in one line (InputError) why it cannot build the model."""
-
-    def build_model(self, model: nn.Module | dict[str, Any]) -> nn.Module:
-        try:
-            return super().build_model(model)
-        except MMGTrackError:
-            raise
-        except Exception as error:  # whatever a wrong type, shape or name in the config runs into
-            reason = (str(error).strip().splitlines() or [''])[0]
-            raise InputError(
-                f'the config builds no model: {type(error).__name__}: {reason}; if it starts from a '
-                'detector, docs/detectors.md says which ones cannot be guided'
-            ) from error
+from mmgtrack.engine.options import merge_options, read_config
+from mmgtrack.engine.runner import TrackerRunner
+from mmgtrack.errors import InputError, OutputError
 
 
 def build_runner(
@@ -49,14 +33,14 @@ def build_runner(
 
     A config may name two starts: ``load_from``, and ``load_from_fallback`` for where that is no file.
     """
-    path = Path(config)
-    if not path.is_file():
-        raise InputError(f'no config file {path}')
+    settings = read_config(config)
     use_safe_loading()
-    settings = Config.fromfile(path)
     merge_options(settings, options or {})
+    if not isinstance(settings.get('model'), dict):
+        raise InputError(f'the config {config} has no dict named model')
     settings.launcher = launcher
-    settings.work_dir = work_dir or settings.get('work_dir') or str(Path('work_dirs') / path.stem)
+    settings.work_dir = work_dir or settings.get('work_dir') or str(Path('work_dirs') / Path(config).stem)
+    _make_folder(settings.work_dir)
     warning = _set_start(settings, resume, load_from)
     if auto_scale_lr:
         _enable_lr_scaling(settings)
@@ -68,6 +52,15 @@ def build_runner(
     if warning:
         runner.logger.warning(warning)
     return runner
+
+
+def _make_folder(path: str) -> None:
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f'cannot make the work folder {path}: {error.strerror}; choose another with --work-dir'
+        ) from error
 
 
 def _set_start(settings: Config, resume: bool | str, load_from: str | None) -> str | None:

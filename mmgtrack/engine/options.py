@@ -1,13 +1,15 @@
-"""Overrides of config values (``--cfg-options``): what does not fit is said in one line."""
+"""Configs and overrides of their values (``--cfg-options``): what does not fit is said in one line."""
 
 import difflib
 import inspect
+import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
 from mmgtrack.errors import InputError
@@ -25,23 +27,59 @@ _ELSEWHERE = (
 """Keys at the top of a config that mmengine or launch.py reads besides the Runner's own arguments."""
 
 
+class Overrides(DictAction):
+    """mmengine's reader of ``key=value ...`` for argparse, with a typed error."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        for word in values or ():
+            if not re.match('[^=]+=', word):
+                raise InputError(f'{option_string} expects key=value, got {word!r}')
+        super().__call__(parser, namespace, values, option_string)  # type: ignore[arg-type]
+
+
+def read_config(path: str | os.PathLike[str]) -> Config:
+    """A config file. Raises InputError where there is none, or where it fails when it is run."""
+    if not Path(path).is_file():
+        raise InputError(f'no config file {path}')
+    try:
+        return Config.fromfile(path)
+    except Exception as error:  # a config is a program: it can fail in any way
+        reason = (str(error).strip().splitlines() or [''])[0]
+        raise InputError(f'cannot read the config {path}: {type(error).__name__}: {reason}') from error
+
+
 def merge_options(settings: Config, options: Mapping[str, Any]) -> None:
     """Set config values by dotted keys, numbers standing for places in lists.
 
-    Raises InputError for a key at the top that is neither in the config nor known to the Runner, and for a
-    key that leads into something else than a dict or list.
+    Raises InputError for a key at the top that is neither in the config nor known to the Runner, for one in
+    the model's ``test_cfg`` that is not there yet, and for one that leads into something else than a dict or
+    list.
     """
     known = {*settings.keys(), *inspect.signature(Runner).parameters, *_ELSEWHERE}
     for key, value in options.items():
         top = key.split('.')[0]
         if top not in known:
-            near = difflib.get_close_matches(top, known, n=1)
-            hint = f'did you mean {near[0]}?' if near else f'the config has {", ".join(sorted(settings))}'
-            raise InputError(f'unknown config key {key}: {hint}')
+            raise InputError(f'unknown config key {key}: {_hint(top, known, settings)}')
+        _check_test_cfg(settings, key)
         try:
             settings.merge_from_dict({key: value})
         except (TypeError, KeyError, AttributeError) as error:
             raise InputError(f'config key {key} leads nowhere: {error}') from error
+
+
+def _check_test_cfg(settings: Config, key: str) -> None:
+    """Refuse a new key in a part of ``model.test_cfg`` from which nothing is built that would refuse it."""
+    *path, last = key.split('.')
+    part: Any = settings if path[:2] == ['model', 'test_cfg'] else None
+    for name in path:
+        part = part.get(name) if isinstance(part, (dict, Config)) else None
+    if isinstance(part, dict) and 'type' not in part and last not in part:
+        raise InputError(f'unknown config key {key}: {_hint(last, part, part)}')
+
+
+def _hint(name: str, known: Collection[str], shown: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f'did you mean {near[0]}?' if near else f'the config has {", ".join(sorted(shown))}'
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Where a tracker's time and operations go: methods that it has anyway, watched from outside."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import reduce
 from importlib import import_module
@@ -9,9 +9,11 @@ from typing import Any, Protocol
 
 import torch
 from torch import nn
+from torch.utils.flop_counter import flop_registry, register_flop_formula
 
 from mmgtrack.models.base import BaseTracker, GlobalSearchTracker, WindowTracker
 from mmgtrack.models.global_track import GlobalTrack
+from mmgtrack.models.stark import Stark
 
 # Which call belongs to which stage: a path from the tracker (a module stands for its forward pass) or
 # ``module:function``. A call inside another counts for the inner stage alone. A stage that starts with a
@@ -36,6 +38,20 @@ STAGES: dict[type, dict[str, str]] = {
         'extract': 'features',
         'detect': 'detection',
         'associate': 'association',
+    },
+    Stark: {
+        'mmgtrack.models.stark.stark:cut_windows': 'crop',
+        'backbone': 'backbone',
+        'neck': 'neck',
+        'template_positions': 'positions',
+        'search_positions': 'positions',
+        'extract': 'tokens',
+        'transformer': 'transformer',  # the whole where it is compiled or has one layer only
+        'transformer.encode': 'encoder',
+        'transformer.decode': 'decoder',
+        'box_head': 'box head',
+        'score_head': 'score head',
+        'update': 'template update',  # but for its crop and its pass through the backbone
     },
     WindowTracker: {'crop': 'crop', 'predict_windows': 'network', 'update': 'update'},
 }
@@ -104,6 +120,20 @@ class StageRanges:
 
     def leave(self) -> None:
         self._open.pop().__exit__(None, None, None)
+
+
+def _attention_operations(
+    query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: Any, **__: Any
+) -> int:
+    """2 a multiply-add of both matrix products; shapes (B, heads, length, width)."""
+    batch, heads, length, width = query
+    return 2 * batch * heads * length * key[2] * (width + value[3])
+
+
+# torch itself counts fused attention on GPUs only
+_CPU_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+if _CPU_ATTENTION not in flop_registry:
+    register_flop_formula(_CPU_ATTENTION)(_attention_operations)
 
 
 def stages_of(tracker: BaseTracker) -> dict[str, str]:

@@ -5,6 +5,7 @@ from mmgtrack.models.base import BaseTracker, GlobalSearchTracker, WindowTracker
 from mmgtrack.models.data_preprocessor import ClipDataPreprocessor
 from mmgtrack.models.global_track import GlobalTrack, QueryRoIHead, QueryRPNHead
 from mmgtrack.models.layers import DynamicCorrelation
+from mmgtrack.models.stark import Stark
 
 __all__ = [
     'BaseTracker',
@@ -14,6 +15,7 @@ __all__ = [
     'GlobalTrack',
     'QueryRPNHead',
     'QueryRoIHead',
+    'Stark',
     'TruncatedMobileNetV2',
     'WindowTracker',
 ]

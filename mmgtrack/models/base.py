@@ -106,12 +106,12 @@ class BaseTracker(BaseModel, metaclass=ABCMeta):
         probability = self.calibration(scores).where(valid, scores.new_zeros(()))
         return Tracks(boxes, probability, valid & (probability >= self.calibration.threshold))
 
-    def _target_boxes(self, boxes: Any, size: tuple[int, int]) -> Tensor:
-        """Checked boxes (M, 4) on the model's device, in its dtype."""
+    def _target_boxes(self, boxes: Any, size: tuple[int, int], dtype: torch.dtype | None = None) -> Tensor:
+        """Checked boxes (M, 4) on the model's device, in its dtype or the given one."""
         like = self.data_preprocessor.mean
         try:
             # a copy: the state must not change with the caller's array
-            tensor = torch.as_tensor(boxes, dtype=like.dtype, device=like.device).clone()
+            tensor = torch.as_tensor(boxes, dtype=dtype or like.dtype, device=like.device).clone()
         except (TypeError, ValueError, RuntimeError) as error:
             raise InputError(f'boxes must be (M, 4) numbers, got {boxes!r}') from error
         return check_boxes(tensor, size)
@@ -180,7 +180,10 @@ class GlobalSearchTracker(BaseTracker):
             for clip, found in self._search(run, states, self.detect).items():
                 part, states[clip] = self.associate(found, states[clip])
                 tracks[clip].append(part)
-        return [(_joined(parts, state), state) for parts, state in zip(tracks, states, strict=True)]
+        return [
+            (_joined(parts, state, self.data_preprocessor.mean), state)
+            for parts, state in zip(tracks, states, strict=True)
+        ]
 
     @torch.no_grad()
     def candidates(self, frames: Sequence[Frame], state: State) -> Candidates:
@@ -252,8 +255,13 @@ class WindowTracker(BaseTracker):
     """Search a window around each target, frame by frame: crop, predict, update.
 
     All targets of all videos go through ``predict_windows`` as one batch. A non-finite box repeats the last
-    one with score 0.
+    one with score 0. The state keeps boxes in double precision, because windows are rounded to whole pixels;
+    tracks have the model's precision.
     """
+
+    @abstractmethod
+    def encode_targets(self, frame: Frame, boxes: Tensor) -> dict[str, Any]:
+        """State fields of targets with checked boxes (M, 4) float64 xyxy in a frame (H, W, 3)."""
 
     @abstractmethod
     def crop(self, frames: Sequence[Frame], state: State) -> Any:
@@ -261,11 +269,23 @@ class WindowTracker(BaseTracker):
 
     @abstractmethod
     def predict_windows(self, windows: Any, state: State) -> tuple[Tensor, Tensor]:
-        """Boxes (M, 4) in frame pixels and raw scores (M,) of the targets in their windows."""
+        """Boxes (M, 4) float64 in frame pixels and raw scores (M,) of the targets in their windows."""
 
     @abstractmethod
     def update(self, windows: Any, state: State, boxes: Tensor, scores: Tensor) -> State:
         """The state after this frame, apart from ``boxes`` and ``age``, which the base sets."""
+
+    @torch.no_grad()
+    def encode(self, frame: Frame, boxes: Any) -> State:
+        size = self.data_preprocessor.check_frame(frame)
+        targets = self._target_boxes(boxes, size, torch.float64)
+        return self.state_type(
+            model=self.name,
+            fingerprint=self.fingerprint,
+            age=torch.zeros(len(targets), dtype=torch.long, device=targets.device),
+            boxes=targets,
+            **self.encode_targets(frame, targets),
+        )
 
     @torch.no_grad()
     def track_many(self, clips: Sequence[Clip]) -> list[tuple[Tracks, State]]:
@@ -281,9 +301,12 @@ class WindowTracker(BaseTracker):
             counts = [len(states[c]) for c in running]
             parts = zip(*(t[None].split(counts, dim=1) for t in track), strict=True)
             for clip, part, state in zip(running, parts, joint.split(counts), strict=True):
-                tracks[clip].append(self.judge(*part))
+                tracks[clip].append(self.judge(part[0].to(self.data_preprocessor.mean.dtype), *part[1:]))
                 states[clip] = state
-        return [(_joined(parts, state), state) for parts, state in zip(tracks, states, strict=True)]
+        return [
+            (_joined(parts, state, self.data_preprocessor.mean), state)
+            for parts, state in zip(tracks, states, strict=True)
+        ]
 
     def _step(self, images: Sequence[Frame], state: State) -> tuple[tuple[Tensor, Tensor, Tensor], State]:
         """One frame of every target: boxes (M, 4), scores (M,), validity (M,), and the state after it."""
@@ -296,9 +319,9 @@ class WindowTracker(BaseTracker):
         return (boxes, scores, good), replace(after, boxes=boxes, age=state.age + 1)
 
 
-def _joined(parts: list[Tracks], state: State) -> Tracks:
-    """The parts of one video's tracks in a row; (0, M) without any."""
+def _joined(parts: list[Tracks], state: State, like: Tensor) -> Tracks:
+    """The parts of one video's tracks in a row; (0, M) without any, of the precision of ``like``."""
     if parts:
         return Tracks.cat(parts)
-    nothing = state.boxes.new_zeros((0, len(state)))
-    return Tracks(state.boxes[None][:0], nothing, nothing.bool())
+    nothing = like.new_zeros((0, len(state)))
+    return Tracks(like.new_zeros((0, len(state), 4)), nothing, nothing.bool())

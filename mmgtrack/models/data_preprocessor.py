@@ -93,16 +93,11 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
         With ``resize_on_device`` a host frame is resized on the model's device, without rounding to grey
         levels as OpenCV does.
         """
-        if frame.ndim != 3 or frame.shape[-1] != 3 or 0 in frame.shape:
-            raise InputError(f'a frame must be (height, width, 3), got shape {tuple(frame.shape)}')
-        size = (int(frame.shape[0]), int(frame.shape[1]))
+        size = self.check_frame(frame)
         target = self.resize.new_size(size)
         scale = self._scale(size, target)
-        if not isinstance(frame, Tensor):
-            if frame.dtype != np.uint8:
-                raise InputError(f'a frame must be uint8, got {frame.dtype}')
-            if self.resize_on_device:
-                frame = torch.from_numpy(np.ascontiguousarray(frame))
+        if isinstance(frame, np.ndarray) and self.resize_on_device:
+            frame = torch.from_numpy(np.ascontiguousarray(frame))
         if isinstance(frame, Tensor):
             image = frame.to(self.mean.device, non_blocking=True).permute(2, 0, 1)
             if target != size:
@@ -110,6 +105,19 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
             return View(image, size, scale)
         resized = np.ascontiguousarray(resize_image(frame, target))
         return View(torch.from_numpy(resized).permute(2, 0, 1), size, scale)
+
+    def check_frame(self, frame: np.ndarray | Tensor) -> tuple[int, int]:
+        """(height, width) of a frame; InputError where it is none."""
+        if frame.ndim != 3 or frame.shape[-1] != 3 or 0 in frame.shape:
+            raise InputError(f'a frame must be (height, width, 3), got shape {tuple(frame.shape)}')
+        if not isinstance(frame, Tensor) and frame.dtype != np.uint8:
+            raise InputError(f'a frame must be uint8, got {frame.dtype}')
+        return int(frame.shape[0]), int(frame.shape[1])
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Images (N, 3, H, W) of one size, any dtype, in the channel order of frames, for the network."""
+        images = images.flip(1) if self.bgr_to_rgb else images
+        return images.to(self.mean.dtype).sub_(self.mean).div_(self.std)
 
     def _scale(self, size: tuple[int, int], target: tuple[int, int]) -> tuple[float, float]:
         if self.single_scale:

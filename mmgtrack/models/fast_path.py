@@ -4,10 +4,13 @@ docs/benchmarks.md has each step's gain (tools/analysis/fast_path.py); tests/mod
 each with the plain path.
 """
 
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import torch
 from mmcv.cnn import fuse_conv_bn
+from mmdet.models.layers import FrozenBatchNorm2d
+from torch import nn
 
 from mmgtrack.errors import InputError
 from mmgtrack.models.base import BaseTracker
@@ -43,8 +46,9 @@ def fold(tracker: BaseTracker) -> None:
     """Fold norms into convolutions, and what the tracker itself knows to be constant, once."""
     if tracker.is_folded:
         return
-    fuse_conv_bn(tracker)
     tracker.fold()
+    _thaw_norms(tracker)
+    fuse_conv_bn(tracker)
     tracker.is_folded = True
     tracker.register_state_dict_pre_hook(_refuse_to_save)
 
@@ -61,16 +65,32 @@ def lower_precision(tracker: BaseTracker, precision: str) -> None:
     Weights are cast once, which autocast would do in every pass; it casts what layers make themselves.
     """
     tracker.inference_dtype = PRECISIONS[precision]
-    for name in tracker.network_parts:
-        tracker.get_submodule(name).to(tracker.inference_dtype)
+    for part in _parts(tracker, tracker.network_parts):
+        part.to(tracker.inference_dtype)
 
 
 def compile_parts(tracker: BaseTracker) -> None:
     """torch.compile where the tracker can."""
     # weights that cannot change may be laid out for the processor beforehand
     options = {'freezing': True} if tracker.data_preprocessor.mean.device.type == 'cpu' else None
-    for name in tracker.compiled_parts:
-        tracker.get_submodule(name).compile(options=options)
+    for part in _parts(tracker, tracker.compiled_parts):
+        part.compile(options=options)
+
+
+def _parts(tracker: BaseTracker, names: Sequence[str]) -> list[nn.Module]:
+    """Those of the named modules that this tracker has; a head may be left out by its config."""
+    return [part for name, part in tracker.named_modules() if name in names]
+
+
+def _thaw_norms(module: nn.Module) -> None:
+    """Ordinary norms in the place of frozen ones, which mmcv does not fold."""
+    for name, child in module.named_children():
+        if isinstance(child, FrozenBatchNorm2d):
+            norm = nn.BatchNorm2d(child.num_features, eps=child.eps)
+            norm.load_state_dict(child.state_dict(), strict=False)  # it counts no batches
+            setattr(module, name, norm.to(child.weight).eval())
+        else:
+            _thaw_norms(child)
 
 
 def _check_precision(tracker: BaseTracker, precision: str) -> None:

@@ -34,6 +34,11 @@ class Candidates:
         """Number of frames N."""
         return len(self.scores)
 
+    def __repr__(self) -> str:
+        """One line: how many frames, targets and boxes."""
+        frames, targets, count = self.scores.shape
+        return f'Candidates({frames} frames, {targets} targets, up to {count} boxes)'
+
     def __getitem__(self, frames: slice) -> 'Candidates':
         """The candidates of a slice of the frames."""
         return Candidates(self.boxes[frames], self.scores[frames], self.valid[frames])

@@ -41,10 +41,18 @@ class State:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         State.kinds[cls.__name__] = cls
+        if '__repr__' not in cls.__dict__:  # dataclass would write one that prints every number
+            cls.__repr__ = State.__repr__  # type: ignore[method-assign]
 
     def __len__(self) -> int:
         """Number of targets M."""
         return len(self.age)
+
+    def __repr__(self) -> str:
+        """One line: the model, how many targets, and the shapes of what is remembered of them."""
+        leaves = {name: getattr(self, name) for name in self._leaf_names()}
+        shapes = [f'{n} {tuple(v.shape) if isinstance(v, Tensor) else len(v)}' for n, v in leaves.items()]
+        return f'{type(self).__name__}({self.model!r}, {len(self)} targets: {", ".join(shapes)})'
 
     def add(self, other: 'State') -> Self:
         """These targets followed by those of ``other``; both must come from the same model."""
@@ -84,7 +92,11 @@ class State:
         except FileNotFoundError as error:
             raise StateError(f'no state file {path}') from error
         except Exception as error:  # torch raises many kinds for a damaged or foreign file
-            raise StateError(f'{path} is not a tracking state: {_first_line(error)}') from error
+            # torch's own text advises to execute the file
+            raise StateError(
+                f'{path} is not a tracking state, or a damaged one ({type(error).__name__}); '
+                'expected a file that State.save wrote'
+            ) from error
         if not isinstance(content, dict) or content.get('format') != FORMAT:
             raise StateError(f'{path} is not a tracking state of format {FORMAT}')
         kind = content.get('kind')
@@ -167,10 +179,6 @@ def _plain(value: Any) -> Any:
 
 def _tuples(value: Any) -> Any:
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _import_trackers() -> None:

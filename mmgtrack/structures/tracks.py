@@ -32,6 +32,11 @@ class Tracks:
         """Number of frames N."""
         return len(self.scores)
 
+    def __repr__(self) -> str:
+        """One line: how many frames and targets, and in how many of the frames they are."""
+        found = int(self.present.sum())
+        return f'Tracks({len(self)} frames, {self.num_targets} targets: {found} boxes present)'
+
     @property
     def num_targets(self) -> int:
         """Number of targets M."""

@@ -1,5 +1,6 @@
 """Files, folders, globs and iterators."""
 
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +42,14 @@ def test_video_file(write_clip: WriteClip, name: str) -> None:
     assert [(f.index, number_of(f.image)) for f in frames] == [(i, i) for i in range(30)]
     np.testing.assert_allclose([f.time_s for f in frames], np.arange(30) / 25, atol=1e-3)
     assert read(source, 28) == [(28, 28), (29, 29)]  # a file can be read again
+
+
+@pytest.mark.skipif(sys.platform == 'win32', reason='POSIX permissions')
+def test_a_video_that_may_not_be_read(write_clip: WriteClip, no_root: None) -> None:
+    path = write_clip()
+    path.chmod(0)
+    with pytest.raises(SourceError, match=r'clip\.mp4: no permission to read it'):
+        open_source(path)
 
 
 def test_start_past_the_end(write_clip: WriteClip, folder: Path) -> None:

@@ -54,7 +54,7 @@ def tracker(folder: Path) -> Tracker:
 
 
 def test_no_weights_is_a_loud_warning(folder: Path) -> None:
-    with pytest.warns(UserWarning, match='weights are RANDOM'):
+    with pytest.warns(UserWarning, match='weights are RANDOM.*checkpoint=FILE.*--checkpoint FILE'):
         Tracker(folder / 'own.py')
     with warnings.catch_warnings():
         warnings.simplefilter('error', UserWarning)
@@ -177,9 +177,18 @@ def test_broken_checkpoints(folder: Path, tmp_path: Path, kind: str) -> None:
         path.touch()
     elif kind == 'bomb':
         path.write_bytes(pickle.dumps(Bomb(mark)))
-    with pytest.raises(CheckpointError, match=r'w\.pth'):
+    with pytest.raises(CheckpointError, match=r'w\.pth') as refused:
         Tracker(folder / 'own.py', path)
+    assert ('mmgtrack convert' in str(refused.value)) == (kind != 'missing')
     assert not mark.exists()
+
+
+def test_what_official_code_wrote_is_to_be_converted(tmp_path: Path) -> None:
+    weights = {'rpn_modulator.proj_out.0.bias': torch.zeros(256)}
+    torch.save({'state_dict': weights, 'meta': {'epoch': 12}}, tmp_path / 'w.pth')
+    for model in (None, 'globaltrack_r50_official'):
+        with pytest.raises(CheckpointError, match=r'of another architecture .*: mmgtrack convert$'):
+            Tracker(model, tmp_path / 'w.pth')
 
 
 def test_states_belong_to_their_weights(folder: Path, tracker: Tracker, tmp_path: Path) -> None:

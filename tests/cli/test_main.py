@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import mmgtrack
 from mmgtrack.cli.interrupt import InterruptGuard
 from mmgtrack.cli.main import COMMANDS, main
 from mmgtrack.cli.output_folder import default_folder
@@ -57,7 +58,11 @@ print(sorted(new & {'torch', 'cv2', 'av', 'mmcv', 'mmdet', 'mmengine', 'rich', '
         (['track', '{clip}', '--box', '1,2,3,4', '--start-frame', '40'], 'start frame 40 is past the end'),
         (['track', '{clip}', '--box', '1,2,3,4', '--live', 'all'], "invalid choice: 'all'"),
         (['track', '{clip}', '--box', '160,2,30,40'], 'must overlap the frame of 160x120 pixels'),
-        (['track', '{clip}', '--box', '-30,2,30,40'], 'must overlap the frame of 160x120 pixels'),
+        (['track', '{clip}', '--box=-30,2,30,40'], '--box -30,2,30,40: the target must overlap the frame of'),
+        (['track', '{clip}', '--box', '1,120,3,4'], '--box 1,120,3,4: the target must overlap'),
+        (['track', '{clip}', '--box', '1,2,3,4', 'text.mp4'], 'got text.mp4 besides; put a glob in quotes'),
+        (['track', '{clip}', '{clip}', 'text.mp4', '--box', '1,2,3,4'], 'one SOURCE at a time'),
+        (['track', '{clip}', '--box', '1,2,3,4', 'none.mp4'], 'unrecognized arguments: none.mp4'),
         (['track', '{clip}', '--box', '1,2,3,4', '--out', '{clip}'], 'not a folder'),
         (['track', '{clip}', '--box', '1,2,3,4', '--out', '{clip}/deeper'], 'not a folder'),
         (['track', 'none.mp4', '--box', '1,2,3,4'], 'none.mp4: no such file or folder'),
@@ -139,12 +144,40 @@ def test_closed_output_is_silent() -> None:
     assert (done.returncode, done.stderr) == (141, '')
 
 
-def test_models(capsys: pytest.CaptureFixture[str]) -> None:
+def test_models(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv('COLUMNS', '80')
     assert main(['models', '--json']) == 0
     models = json.loads(capsys.readouterr().out)
     assert 'globaltrack_mobilenetv2_lite' in [model['name'] for model in models]
     assert main(['models']) == 0
-    assert 'globaltrack_mobilenetv2_lite' in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert 'globaltrack_mobilenetv2_lite: 2.7 M parameters, weights included (5.4 MiB)' in lines
+    assert 'globaltrack_r50: no weights, give --checkpoint' in lines
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.skipif(sys.platform == 'win32', reason='has no SIGINT for one process')
+@pytest.mark.parametrize('start', ['-m', 'mmgtrack', 'program.py'])
+def test_interrupting_the_import_of_torch_is_silent(start: str, tmp_path: Path) -> None:
+    (tmp_path / 'torch.py').write_text('import time\nprint("importing", flush=True)\ntime.sleep(60)\n')
+    (tmp_path / 'bin').mkdir()
+    file = tmp_path / 'bin' / start
+    file.write_text('from mmgtrack.cli.main import main\nmain()\n')
+    package = Path(mmgtrack.__file__).parents[1]
+    run = subprocess.Popen(
+        [sys.executable, *(['-m', 'mmgtrack'] if start == '-m' else [str(file)]), 'models'],
+        env={**os.environ, 'PYTHONPATH': f'{tmp_path}{os.pathsep}{package}'},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert run.stdout is not None and run.stdout.readline() == 'importing\n'
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate(timeout=30)
+    if start == 'program.py':  # somebody else's program sees the exception
+        assert run.returncode != 130 and 'KeyboardInterrupt' in said
+    else:
+        assert (run.returncode, said) == (130, '')
 
 
 def test_first_interrupt_asks_and_the_second_waits_for_the_block() -> None:

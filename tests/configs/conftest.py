@@ -11,8 +11,10 @@ import pytest
 import mmgtrack  # noqa: F401  (the operator stand-in must be in place before mmdet is imported)
 from mmgtrack.datasets import synthetic_clip, write_sequence
 from tests.datasets.test_benchmarks import write_got10k, write_lasot
+from tests.datasets.test_stark_readers import write_trackingnet
 
 ROWS = ['10,12,30,30', '12,12,30,30', '14,13,30,31']
+LONG = [f'{10 + n},12,30,30' for n in range(20)]  # STARK passes shorter ones over
 
 
 def write_coco(root: Path, annotations: str, image_folder: str) -> None:
@@ -33,21 +35,29 @@ def write_coco(root: Path, annotations: str, image_folder: str) -> None:
 
 
 def write_official(root: Path) -> None:
-    """COCO, GOT-10k and LaSOT as their authors lay them out."""
+    """COCO, GOT-10k, LaSOT and TrackingNet as their authors lay them out."""
     write_coco(root / 'coco', 'annotations/instances_train2017.json', 'train2017')
     write_got10k(root / 'got10k', 'GOT-10k_Train_000001', ROWS)
+    write_got10k(root / 'got10k', 'GOT-10k_Train_000002', LONG)
+    write_got10k(root / 'got10k', 'GOT-10k_Val_000001', ROWS, split='val')
+    (root / 'got10k' / 'got10k_vot_train_split.txt').write_text('1\n')
     write_lasot(root / 'lasot', 'cup-1', ROWS)
-    for split in ('training', 'testing'):
-        (root / 'lasot' / f'{split}_set.txt').write_text('cup-1\n')
+    write_lasot(root / 'lasot', 'cup-2', LONG)
+    (root / 'lasot' / 'training_set.txt').write_text('cup-1\ncup-2\n')
+    (root / 'lasot' / 'testing_set.txt').write_text('cup-1\n')
+    for number in range(12):
+        write_trackingnet(root / 'trackingnet', f'TRAIN_{number}', f'mug_{number}', LONG)
 
 
 @pytest.fixture(scope='session')
 def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """What MMGTRACK_DATA names: COCO, GOT-10k and LaSOT, and the demo data of the light model."""
+    """What MMGTRACK_DATA names: the benchmarks of the configs, and the demo data of the light models."""
     root = tmp_path_factory.mktemp('data')
     write_official(root)
     for name, targets in (('sequences/train', 1), ('clips', 2), ('sequences/val', 1)):
         write_sequence(synthetic_clip(3, num_targets=targets), root / name / 'clip')
+        if name != 'sequences/val':
+            write_sequence(synthetic_clip(8, num_targets=targets), root / name / 'longer')
     write_sequence(synthetic_clip(3, num_targets=1), root / 'sequences/val/composites/cut')
     for name in ('images', 'images2'):
         write_coco(root / name, 'annotations.json', '.')

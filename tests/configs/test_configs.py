@@ -1,4 +1,7 @@
-"""Every config of this repository: it parses, trains, tests and tracks; each says what the next one needs."""
+"""Every config of this repository parses; GlobalTrack's train, test and track, and say what the next needs.
+
+test_stark_configs.py has the same for STARK's.
+"""
 
 from collections.abc import Iterator
 from functools import cache
@@ -24,6 +27,7 @@ NAMES = sorted(
     for path in CONFIGS.rglob('*.py')
     if not path.is_relative_to(CONFIGS / '_base_')
 )
+GLOBAL_TRACK = [name for name in NAMES if Path(name).name.startswith('globaltrack')]
 ABLATIONS = {  # what differs from globaltrack_r50.py, apart from where training starts
     'search_conv': {'model.rpn_head.correlation.project_search'},
     'single_query': {'train_dataloader.dataset.sampler.max_instances'},
@@ -163,7 +167,7 @@ def small_options(name: str) -> dict[str, Any]:
     }
 
 
-@every_config
+@pytest.mark.parametrize('name', GLOBAL_TRACK)
 def test_it_trains_tests_and_tracks(
     name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +183,11 @@ def test_it_trains_tests_and_tracks(
     tracker = runner.model.eval()
     tracks, _ = tracker.track(clip.frames[1:], tracker.encode(clip.frames[0], clip.boxes[0]))
     assert tracks.boxes.shape == (2, 2, 4) and tracks.boxes.isfinite().all()
+
+
+def test_every_config_is_tried_by_some_test() -> None:
+    """A new tracker's configs need a test like the one above."""
+    assert {Path(name).name.split('_')[0] for name in NAMES} == {'globaltrack', 'stark'}
 
 
 @every_config
@@ -233,7 +242,7 @@ def test_the_first_stage_sees_coco_alone() -> None:
     assert stages[0].param_scheduler == stages[1].param_scheduler
 
 
-@pytest.mark.parametrize('name', [name for name in NAMES if 'r50' in name and 'stage1' not in name])
+@pytest.mark.parametrize('name', [name for name in GLOBAL_TRACK if 'r50' in name and 'stage1' not in name])
 def test_the_second_stage_starts_where_the_first_ends(name: str) -> None:
     """The file that it names is the last one that the first stage writes, and holds the same layers."""
     second = shipped(name)

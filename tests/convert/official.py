@@ -21,33 +21,43 @@ RULE: dict[str, Any] = {
 
 def official_shapes() -> Shapes:
     """All 374 keys of the R50 model and their shapes."""
-    shapes: Shapes = {'backbone.conv1.weight': (64, 3, 7, 7)} | _norm('backbone.bn1', 64)
-    inner = 64
-    for stage, blocks in enumerate((3, 4, 6, 3), start=1):
-        planes = 32 << stage
-        for block in range(blocks):
-            shapes |= _bottleneck(f'backbone.layer{stage}.{block}', inner, planes, first=block == 0)
-            inner = 4 * planes
+    shapes = resnet_shapes('backbone', (3, 4, 6, 3))
     for level, channels in enumerate((256, 512, 1024, 2048)):
-        shapes |= _layer(f'neck.lateral_convs.{level}.conv', 256, channels, 1, 1)
-        shapes |= _layer(f'neck.fpn_convs.{level}.conv', 256, 256, 3, 3)
-    shapes |= _layer('rpn_head.rpn_conv', 256, 256, 3, 3)
-    shapes |= _layer('rpn_head.rpn_cls', 3, 256, 1, 1) | _layer('rpn_head.rpn_reg', 12, 256, 1, 1)
-    shapes |= _layer('bbox_head.fc_cls', 2, 1024) | _layer('bbox_head.fc_reg', 8, 1024)
-    shapes |= _layer('bbox_head.shared_fcs.0', 1024, 12544) | _layer('bbox_head.shared_fcs.1', 1024, 1024)
+        shapes |= layer_shapes(f'neck.lateral_convs.{level}.conv', 256, channels, 1, 1)
+        shapes |= layer_shapes(f'neck.fpn_convs.{level}.conv', 256, 256, 3, 3)
+    shapes |= layer_shapes('rpn_head.rpn_conv', 256, 256, 3, 3)
+    shapes |= layer_shapes('rpn_head.rpn_cls', 3, 256, 1, 1) | layer_shapes('rpn_head.rpn_reg', 12, 256, 1, 1)
+    shapes |= layer_shapes('bbox_head.fc_cls', 2, 1024) | layer_shapes('bbox_head.fc_reg', 8, 1024)
+    shapes |= layer_shapes('bbox_head.shared_fcs.0', 1024, 12544) | layer_shapes(
+        'bbox_head.shared_fcs.1', 1024, 1024
+    )
     for level in range(5):
-        shapes |= _layer(f'rpn_modulator.proj_modulator.{level}', 256, 256, 7, 7)
-        shapes |= _layer(f'rpn_modulator.proj_out.{level}', 256, 256, 1, 1)
-    shapes |= _layer('rcnn_modulator.proj_z', 256, 256, 3, 3)
-    shapes |= _layer('rcnn_modulator.proj_x', 256, 256, 3, 3)
-    return shapes | _layer('rcnn_modulator.proj_out', 256, 256, 1, 1)
+        shapes |= layer_shapes(f'rpn_modulator.proj_modulator.{level}', 256, 256, 7, 7)
+        shapes |= layer_shapes(f'rpn_modulator.proj_out.{level}', 256, 256, 1, 1)
+    shapes |= layer_shapes('rcnn_modulator.proj_z', 256, 256, 3, 3)
+    shapes |= layer_shapes('rcnn_modulator.proj_x', 256, 256, 3, 3)
+    return shapes | layer_shapes('rcnn_modulator.proj_out', 256, 256, 1, 1)
 
 
-def _layer(name: str, *shape: int) -> Shapes:
+def resnet_shapes(name: str, blocks: tuple[int, ...]) -> Shapes:
+    """Trunk of a ResNet with bottlenecks. blocks: their number in each stage."""
+    shapes: Shapes = {f'{name}.conv1.weight': (64, 3, 7, 7)} | norm_shapes(f'{name}.bn1', 64)
+    inner = 64
+    for stage, count in enumerate(blocks, start=1):
+        planes = 32 << stage
+        for block in range(count):
+            shapes |= _bottleneck(f'{name}.layer{stage}.{block}', inner, planes, first=block == 0)
+            inner = 4 * planes
+    return shapes
+
+
+def layer_shapes(name: str, *shape: int) -> Shapes:
+    """A linear layer or convolution with a bias."""
     return {f'{name}.weight': shape, f'{name}.bias': shape[:1]}
 
 
-def _norm(name: str, channels: int) -> Shapes:
+def norm_shapes(name: str, channels: int) -> Shapes:
+    """A batch norm with its counter."""
     vectors = ('weight', 'bias', 'running_mean', 'running_var')
     return {f'{name}.{part}': (channels,) for part in vectors} | {f'{name}.num_batches_tracked': ()}
 
@@ -59,10 +69,10 @@ def _bottleneck(name: str, inner: int, planes: int, *, first: bool) -> Shapes:
         f'{name}.conv3.weight': (4 * planes, planes, 1, 1),
     }
     for number, channels in enumerate((planes, planes, 4 * planes), start=1):
-        shapes |= _norm(f'{name}.bn{number}', channels)
+        shapes |= norm_shapes(f'{name}.bn{number}', channels)
     if first:
         shapes[f'{name}.downsample.0.weight'] = (4 * planes, inner, 1, 1)
-        shapes |= _norm(f'{name}.downsample.1', 4 * planes)
+        shapes |= norm_shapes(f'{name}.downsample.1', 4 * planes)
     return shapes
 
 

@@ -58,7 +58,9 @@ def test_lasot_reads_boxes_as_written_and_both_kinds_of_absence(tmp_path: Path) 
     assert read_frame(sequence.frame_paths[0]).shape == (*SIZE, 3)
     np.testing.assert_array_equal(sequence.boxes[0, 0], [1, 2, 31, 42])
     assert sequence.present[:, 0].tolist() == [True, False, False, False]
-    assert sequence.labelled.all() and np.isnan(sequence.boxes[1:]).all()
+    assert sequence.labelled.all()
+    # annotated boxes of hidden targets stay: a dynamic template may show one
+    assert sequence.boxes[1:3, 0].tolist() == [[5, 6, 12, 14]] * 2 and np.isnan(sequence.boxes[3]).all()
 
 
 def test_lasot_absence_can_be_left_out_as_in_official_training(tmp_path: Path) -> None:
@@ -104,6 +106,30 @@ def test_got10k_reads_the_listed_sequences(tmp_path: Path) -> None:
     assert sequence.present[:, 0].tolist() == [True, True, False]
 
 
+def test_got10k_target_without_cover_is_absent_and_keeps_its_box(tmp_path: Path) -> None:
+    write_got10k(tmp_path, 'a', ['1,2,3,4'] * 3 + ['0,0,0,0'], cover=[8, 0, 1, 8], absence=[0, 0, 1, 0])
+    sequence = GOT10k(str(tmp_path))[0]
+    assert sequence.present[:, 0].tolist() == [True, False, False, False]
+    assert sequence.labelled.all()
+    assert np.isfinite(sequence.boxes).all(-1)[:, 0].tolist() == [True, True, True, False]
+
+
+@pytest.mark.parametrize('lines', ['c\na\n', '2\n0\n', '2\r\na'], ids=['names', 'positions', 'both'])
+def test_got10k_list_chooses_among_the_split(tmp_path: Path, lines: str) -> None:
+    for name in 'abc':
+        write_got10k(tmp_path, name, ['1,2,3,4'])
+    (tmp_path / 'chosen.txt').write_text(lines)
+    reader = GOT10k(str(tmp_path), list_file='chosen.txt')
+    assert reader.names == ['c', 'a'] and reader[0].frame_paths[0].endswith('train/c/00000001.jpg')
+
+
+def test_got10k_list_with_a_strange_name(tmp_path: Path) -> None:
+    write_got10k(tmp_path, 'a', ['1,2,3,4'])
+    (tmp_path / 'chosen.txt').write_text('a\n1\n')
+    with pytest.raises(DataError, match=r"chosen\.txt lists '1', which is none of the 1 sequences"):
+        GOT10k(str(tmp_path), list_file='chosen.txt')
+
+
 def test_got10k_test_boxes_are_unknown_but_for_the_first(tmp_path: Path) -> None:
     write_got10k(tmp_path, 'GOT-10k_Test_000001', ['1,2,3,4'] * 5, split='test')
     sequence = GOT10k(str(tmp_path), split='test')[0]
@@ -113,15 +139,15 @@ def test_got10k_test_boxes_are_unknown_but_for_the_first(tmp_path: Path) -> None
 
 
 def test_unfit_frames_are_unlabelled_and_absent_ones_stay_absent(tmp_path: Path) -> None:
-    rows = ['1,2,30,40', '1,2,30,9', '1,2,30,40', '0,0,0,0']
-    write_got10k(tmp_path, 'a', rows, cover=[8, 8, 2, 0], absence=[0, 0, 0, 1])
+    rows = ['1,2,30,40', '1,2,30,9', '1,2,30,40', '0,0,0,0', '1,2,30,9']
+    write_got10k(tmp_path, 'a', rows, cover=[8, 8, 2, 0, 8], absence=[0, 0, 0, 1, 1])
     write_lasot(tmp_path / 'lasot', 'cup-1', rows)
     rules: dict[str, Any] = dict(sides=(10, 960), min_cover=(1, 0.3))
     got10k = GOT10k(str(tmp_path), frame_filter=rules)[0]
-    assert got10k.present[:, 0].tolist() == [True, False, False, False]
-    assert got10k.labelled[:, 0].tolist() == [True, False, False, True]
+    assert got10k.present[:, 0].tolist() == [True, False, False, False, False]
+    assert got10k.labelled[:, 0].tolist() == [True, False, False, True, True]
     lasot = LaSOT(str(tmp_path / 'lasot'), frame_filter=rules)[0]
-    assert lasot.present[:, 0].tolist() == [True, False, True, False]
+    assert lasot.present[:, 0].tolist() == [True, False, True, False, False]
 
 
 @pytest.mark.parametrize('benchmark', ['lasot', 'got10k'])

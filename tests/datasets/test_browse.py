@@ -1,13 +1,16 @@
 """tools/data/browse.py: the sheet shows every role with its boxes."""
 
 import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from mmengine.structures import InstanceData
 
+from mmgtrack.errors import MMGTrackError
 from mmgtrack.structures import ClipSample
 
 TOOL = runpy.run_path(str(Path(__file__).parents[2] / 'tools/data/browse.py'), run_name='browse')
@@ -35,3 +38,27 @@ def test_sheet_holds_all_samples() -> None:
     sheet = TOOL['contact_sheet']([sample([[5.0, 5.0, 9.0, 9.0]])] * 3, columns=2)
     assert sheet.shape == (2 * (20 + 6), 2 * (60 + 6), 3)
     assert sheet[26:, :30].any() and not sheet[26:, 66:].any()
+
+
+@pytest.mark.parametrize(
+    'words, message',
+    [
+        ('c.py sheet.png --samples 0', '--samples must be at least 1, got 0'),
+        ('c.py sheet.png --columns 0', '--columns must be at least 1, got 0'),
+        ('c.py sheet.png --first -1', '--first must be at least 0, got -1'),
+        ('c.py sheet.txt', "sheet.txt: no image type '.txt' is known"),
+        ('c.py sheet', "sheet: no image type '' is known"),
+        ('c.py none/sheet.png', 'cannot write none/sheet.png'),
+        ('none.py sheet.png', 'no config file none.py'),
+        ('d.py sheet.png', 'the config d.py has no train_dataloader'),
+    ],
+)
+def test_mistakes_are_said(words: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'c.py').write_text('train_dataloader = dict(dataset=dict())')
+    (tmp_path / 'd.py').touch()
+    monkeypatch.setattr(sys, 'argv', ['browse.py', *words.split()])
+    with pytest.raises(MMGTrackError) as refused:
+        TOOL['main']()
+    assert str(refused.value).startswith(message)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['c.py', 'd.py']

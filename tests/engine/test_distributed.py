@@ -271,9 +271,9 @@ esac
     [
         (4, '4', {}, ['threads=1 visible= ', '--nproc-per-node=4', '--master-port=40123', '--nnodes=1']),
         (4, '2 --device cpu', {}, ['on the processor', 'threads=4 visible=-1']),
-        (0, '3 --resume', {}, ['threads=2', 'small.py --launcher pytorch --resume']),
-        (0, '16', {}, ['threads=1 ']),
-        (0, '2', {'OMP_NUM_THREADS': '7'}, ['threads=7 ']),
+        (0, '3 --resume --device=cpu', {}, ['threads=2', 'small.py --launcher pytorch --resume']),
+        (0, '16 --device cpu', {}, ['threads=1 ']),
+        (0, '2 --device cpu', {'OMP_NUM_THREADS': '7'}, ['threads=7 ']),
         (8, '8', {'PORT': '123'}, ['--master-port=123', '--master-addr=127.0.0.1', '--node-rank=0']),
         (
             8,
@@ -296,8 +296,21 @@ def test_what_the_script_starts(
 @pytest.mark.parametrize(
     'gpus, words, message',
     [
-        (2, 'small.py 4', 'error: 4 processes need as many CUDA GPUs, but there are 2'),
-        (0, 'small.py 1 --device cuda', 'error: 1 processes need as many CUDA GPUs, but there are 0'),
+        (
+            2,
+            'small.py 4',
+            'error: 4 processes need as many CUDA GPUs, but torch can use 2 here',
+        ),
+        (
+            0,
+            'small.py 1 --device cuda',
+            'error: 1 processes need as many CUDA GPUs, but torch can use 0',
+        ),
+        (
+            0,
+            'small.py 2',
+            'error: 2 processes need as many CUDA GPUs, but torch can use 0',
+        ),
         (2, 'small.py', 'error: expected CONFIG NUM_PROCESSES'),
         (2, 'none.py 2', 'error: no config file none.py'),
         (2, 'small.py two', "error: NUM_PROCESSES must be a whole number from 1, got 'two'"),

@@ -10,12 +10,13 @@ import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
+from mmengine.runner import CheckpointLoader
 from torch import nn
 
-from mmgtrack.checkpoint import unmatched_keys
+from mmgtrack.checkpoint import unmatched_keys, use_safe_loading
 from mmgtrack.engine.launch import build_runner
 from mmgtrack.engine.options import blamed_on, merge_options
-from mmgtrack.errors import CheckpointError, InputError
+from mmgtrack.errors import CheckpointError, InputError, OutputError
 from tests.engine.test_training import clips, small_runner  # noqa: F401  (clips is a fixture)
 from tests.models.test_zoo_detectors import config_over
 from tests.trackers import CONFIGS
@@ -71,6 +72,59 @@ def test_an_address_that_cannot_be_reached_says_how_to_go_on(
     assert '\n' not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    'name, file',
+    [  # the addresses that mmengine gives these names
+        ('resnet18', 'resnet18-f37072fd.pth'),
+        ('resnet50', 'resnet50-0676ba61.pth'),
+        ('resnet101', 'resnet101-63fe2227.pth'),
+    ],
+)
+def test_torchvisions_names_need_no_torchvision(
+    name: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    monkeypatch.setitem(sys.modules, 'torchvision', None)
+    (tmp_path / 'hub/checkpoints').mkdir(parents=True)
+    torch.save({'fc.bias': torch.ones(1)}, tmp_path / 'hub/checkpoints' / file)  # as downloaded before
+    use_safe_loading()
+    weights = CheckpointLoader.load_checkpoint(f'torchvision://{name}')['state_dict']
+    assert weights['fc.bias'].item() == 1
+
+
+@pytest.mark.parametrize('name', ['resnet50.imagenet1k_v2', 'resnet5000'])
+def test_torchvisions_newer_names_need_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, 'torchvision', None)
+    use_safe_loading()
+    with pytest.raises(CheckpointError, match=r'only torchvision knows.*init_cfg=None'):
+        CheckpointLoader.load_checkpoint(f'torchvision://{name}')
+
+
+@pytest.mark.parametrize('complete', [True, False])
+@pytest.mark.parametrize('resume', [True, False])
+def test_a_backbone_that_the_checkpoint_has_is_not_downloaded(
+    complete: bool,
+    resume: bool,
+    clips: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
+    weights = {f'module.{k}': v for k, v in small_runner(clips, tmp_path / 'a').model.state_dict().items()}
+    if not complete:
+        del weights['module.backbone.conv1.conv.weight']
+    file = tmp_path / 'start.pth'
+    torch.save({'state_dict': weights}, file)
+    options = {'model.backbone.init_cfg': dict(type='Pretrained', checkpoint=ADDRESS)}
+    start: dict[str, Any] = {'resume': str(file)} if resume else {'load_from': str(file)}
+    runner = small_runner(clips, tmp_path / 'work', options=options, **start)
+    if complete:
+        runner._init_model_weights()
+    else:
+        with pytest.raises(CheckpointError, match='cannot download'):
+            runner._init_model_weights()
+
+
 def test_unmatched_keys() -> None:
     model = nn.ModuleDict({'a': nn.Linear(2, 3), 'b': nn.BatchNorm1d(3), 'c': nn.Linear(3, 1)})
     weights = {k: v for k, v in model.state_dict().items() if not k.startswith('b.num') and k != 'c.bias'}
@@ -115,11 +169,18 @@ def test_weights_that_do_not_fit_are_said_in_a_line_each(
 
 def test_scaling_the_rate_needs_the_batch_it_is_meant_for(clips: Path, tmp_path: Path) -> None:  # noqa: F811
     with pytest.raises(InputError, match=r'lacks auto_scale_lr\.base_batch_size'):
-        small_runner(clips, tmp_path, auto_scale_lr=True)
+        small_runner(clips, tmp_path, auto_scale_lr=True, options={'auto_scale_lr': None})
+
+
+def test_the_light_rate_is_meant_for_the_light_batch() -> None:
+    config = Config.fromfile(CONFIGS / 'globaltrack_mobilenetv2_lite.py')
+    assert config.auto_scale_lr == dict(enable=False, base_batch_size=config.train_dataloader.batch_size)
 
 
 def config() -> Config:
-    return Config(dict(model=dict(type='Net', depth=3), hooks=[dict(type='A')], load_from='x.pth'))
+    test_cfg = dict(rcnn=dict(score_thr=0, nms=dict(type='nms')))
+    model = dict(type='Net', depth=3, test_cfg=test_cfg)
+    return Config(dict(model=model, hooks=[dict(type='A')], load_from='x.pth'))
 
 
 @pytest.mark.parametrize(
@@ -128,6 +189,9 @@ def config() -> Config:
         ({'model.depth': 5}, {'model.depth': 5}),
         ({'model.new': 5}, {'model.new': 5}),
         ({'hooks.0.type': 'B'}, {'hooks.0.type': 'B'}),
+        ({'model.test_cfg.rcnn.score_thr': 0.5}, {'model.test_cfg.rcnn.score_thr': 0.5}),
+        ({'model.test_cfg.rcnn.nms.split_thr': 9}, {'model.test_cfg.rcnn.nms.split_thr': 9}),
+        ({'model.train_cfg.rcnn.new': 1}, {'model.train_cfg.rcnn.new': 1}),
         ({'load_from': None}, {'load_from': None}),
         ({'randomness.seed': 3}, {'randomness.seed': 3}),
         ({'find_unused_parameters': True}, {'find_unused_parameters': True}),
@@ -147,6 +211,11 @@ def test_options_that_fit(options: dict[str, Any], expected: dict[str, Any]) -> 
     'key, message',
     [
         ('modle.depth', 'unknown config key modle.depth: did you mean model?'),
+        (
+            'model.test_cfg.rcnn.scor_thr',
+            'unknown config key model.test_cfg.rcnn.scor_thr: did you mean score_thr?',
+        ),
+        ('model.test_cfg.zzzz', 'unknown config key model.test_cfg.zzzz: the config has rcnn'),
         ('zzzz', 'unknown config key zzzz: the config has hooks, load_from, model'),
         ('model.depth.x', 'config key model.depth.x leads nowhere'),
         ('load_from.x', 'config key load_from.x leads nowhere'),
@@ -208,6 +277,8 @@ def test_a_detector_that_cannot_be_guided_is_refused_in_one_line(
             "error: unknown config key model.backbone.widen: MobileNetV2 has no 'widen'",
         ),
         ('trian_cfg.max_epochs=1', 'error: unknown config key trian_cfg.max_epochs: did you mean train_cfg?'),
+        ('novalue', "error: --cfg-options expects key=value, got 'novalue'"),
+        ('=1', "error: --cfg-options expects key=value, got '=1'"),
     ],
 )
 def test_train_says_an_unknown_option_in_one_line(
@@ -230,6 +301,46 @@ def test_train_says_an_unknown_option_in_one_line(
         runpy.run_path(str(tool), run_name='__main__')
     assert ended.value.code == 2
     assert capsys.readouterr().err.splitlines()[-1] == message
+
+
+def test_the_log_has_no_line_for_every_parameter(clips: Path, tmp_path: Path) -> None:  # noqa: F811
+    runner = small_runner(clips, tmp_path / 'work')
+    wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    rates = sorted({group['lr'] for group in wrapper.optimizer.param_groups})
+    assert rates == pytest.approx([2e-4, 1e-3])  # the backbone has a rate of its own
+    runner.logger.info('said afterwards')
+    log = log_of(tmp_path / 'work')
+    assert 'said afterwards' in log
+    assert 'paramwise_options' not in log and 'requires_grad' not in log
+
+
+def test_the_log_names_how_a_checkpoint_is_read() -> None:
+    """mmengine shows the loader's name from its eleventh letter on."""
+    use_safe_loading()
+    names = {prefix: loader.__name__[10:] for prefix, loader in CheckpointLoader._schemes.items()}
+    assert (names[''], names['https://'], names['torchvision://']) == ('local', 'http', 'torchvision')
+    assert {*names.values()} == {'local', 'http', 'torchvision', 'elsewhere'}
+
+
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('a = 1', 'has no dict named model'),
+        ('a = = 1', 'cannot read the config .*: SyntaxError'),
+        ("_base_ = 'none.py'", 'cannot read the config .*none.py'),
+    ],
+)
+def test_a_config_that_is_none_is_said(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / 'c.py').write_text(text)
+    with pytest.raises(InputError, match=message) as refused:
+        build_runner(tmp_path / 'c.py', work_dir=str(tmp_path / 'work'))
+    assert '\n' not in str(refused.value) and not (tmp_path / 'work').exists()
+
+
+def test_a_work_folder_that_cannot_be_made_is_said(clips: Path, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / 'file').touch()
+    with pytest.raises(OutputError, match=r'cannot make the work folder .*--work-dir'):
+        small_runner(clips, tmp_path / 'file/deeper')
 
 
 def learning_rates(steps_an_epoch: int) -> list[float]:

@@ -182,6 +182,7 @@ def test_fewer_proposals_are_chosen_among_as_many_boxes(count: int) -> None:
         (['--sequences', '{root}/late'], 'is no folder|is no sequence'),
         (['--sequences', '{root}', '--exclude', 'one', 'two'], 'whose first shows a target'),
         (['--sequences', '{root}', '--proposals', '0'], 'at least 1'),
+        (['--sequences', '{root}', '--k', '5', '0'], '--k must be at least 1, got 0'),
         (['--sequences', '{root}', '--json', '{root}/none/x.json'], 'cannot write'),
     ],
 )

@@ -106,8 +106,10 @@ def test_bad_files_are_refused(tmp_path: Path, content: str) -> None:
             'fields': {k: v for k, v in good.items() if k != 'boxes'},
         }[content]
         torch.save(bad, path)
-    with pytest.raises(StateError, match=r's\.pt'):
+    with pytest.raises(StateError, match=r's\.pt') as refused:
         State.load(path)
+    # torch would have such a file executed
+    assert 'weights_only' not in str(refused.value) and '\n' not in str(refused.value)
     assert not mark.exists()
 
 
@@ -130,3 +132,14 @@ def test_candidates_of_different_depth_join() -> None:
     joined = Candidates.cat([of(3), of(1)])
     assert joined.scores.shape == (2, 2, 3) and joined.valid.sum().item() == 8
     assert not joined.valid[1, :, 1:].any()
+
+
+def test_what_they_print_fits_a_line() -> None:
+    state = "RaggedState('model', 2 targets: age (2,), boxes (2, 4), tracklets 2)"
+    assert repr(make(2)) == str(make(2)) == state
+    present = torch.tensor([[True, False], [True, True], [False, False]])
+    tracks = Tracks(torch.zeros(3, 2, 4), torch.zeros(3, 2), present)
+    assert repr(tracks) == 'Tracks(3 frames, 2 targets: 3 boxes present)'
+    valid = torch.ones(3, 2, 5).bool()
+    candidates = Candidates(torch.zeros(3, 2, 5, 4), torch.zeros(3, 2, 5), valid)
+    assert repr(candidates) == 'Candidates(3 frames, 2 targets, up to 5 boxes)'

@@ -166,6 +166,8 @@ def main() -> None:
     parser.add_argument('--json', metavar='FILE', help='write all numbers')
     parser.add_argument('--device', default='cpu', help='torch device (default: %(default)s)')
     args = parser.parse_args()
+    if min(args.k) < 1:
+        raise InputError(f'--k must be at least 1, got {min(args.k)}')
     data = open_sequences(args)
     tracker = Tracker(args.config, args.checkpoint, args.device)
     if args.proposals is not None:

@@ -7,14 +7,17 @@ One row of images per sample, one image per role, boxes coloured by target; a ro
 """
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from mmengine.config import Config
 
 import mmgtrack  # noqa: F401  (the operator stand-in must be in place before mmdet is imported)
 from mmgtrack.cli.tools import run_tool
+from mmgtrack.engine.options import read_config
+from mmgtrack.errors import InputError
+from mmgtrack.files import replacing
 from mmgtrack.registry import DATASETS
 
 RED = (40, 40, 230)
@@ -60,10 +63,19 @@ def main() -> None:
     parser.add_argument('--first', type=int, default=0, help='number of the first sample')
     parser.add_argument('--columns', type=int, default=3, help='samples in a row')
     args = parser.parse_args()
-    dataset = DATASETS.build(Config.fromfile(args.config).train_dataloader.dataset)
-    samples = [dataset[args.first + number] for number in range(args.samples)]
-    if not cv2.imwrite(args.out, contact_sheet(samples, args.columns)):
-        parser.error(f'cannot write {args.out}')
+    sheet_type = Path(args.out).suffix
+    if not cv2.haveImageWriter(f'sheet{sheet_type}'):
+        raise InputError(f'{args.out}: no image type {sheet_type!r} is known, expected a name like sheet.png')
+    for name, least in (('samples', 1), ('first', 0), ('columns', 1)):
+        if getattr(args, name) < least:
+            raise InputError(f'--{name} must be at least {least}, got {getattr(args, name)}')
+    config = read_config(args.config)
+    if 'train_dataloader' not in config:
+        raise InputError(f'the config {args.config} has no train_dataloader')
+    with replacing(args.out) as file:
+        dataset = DATASETS.build(config.train_dataloader.dataset)
+        samples = [dataset[args.first + number] for number in range(args.samples)]
+        file.write(cv2.imencode(sheet_type, contact_sheet(samples, args.columns))[1].tobytes())
 
 
 if __name__ == '__main__':

@@ -8,6 +8,8 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-3),
     clip_grad=dict(max_norm=10, norm_type=2),
     paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.2)}))
+# ours: the batch that the rate was chosen with; tools/train.py --auto-scale-lr fits it to another
+auto_scale_lr = dict(enable=False, base_batch_size=8)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
     dict(

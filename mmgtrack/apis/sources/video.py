@@ -1,5 +1,6 @@
 """Frames of a video file."""
 
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,8 @@ class VideoFile(FrameSource):
     def _open(self) -> Capture:
         if not self._path.is_file():
             raise SourceError(f'{self.name}: no such file')
+        if not os.access(self._path, os.R_OK):
+            raise SourceError(f'{self.name}: no permission to read it')
         if self._path.stat().st_size == 0:
             raise SourceError(f'{self.name}: the file is empty (0 bytes)')
         capture = Capture(self._path)

@@ -1,0 +1,55 @@
+"""Reader of TrackingNet in its official layout."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence as Items
+from pathlib import Path
+from typing import Any, Literal
+
+from mmgtrack.datasets.benchmarks import BenchmarkReader, Layout
+from mmgtrack.errors import DataError
+from mmgtrack.registry import DATASETS
+
+NUM_SETS = 12
+"""Parts that the training videos come in: TRAIN_0 to TRAIN_11."""
+
+
+@DATASETS.register_module()
+class TrackingNet(BenchmarkReader):
+    """TrackingNet: ``root/TRAIN_0/{anno/<name>.txt, frames/<name>/0.jpg, ...}``, ``root/TEST/...``.
+
+    A box is all that is known of a frame; a target without one is absent.
+
+    Args:
+        root: folder with the folders of the sets.
+        split: 'train', or 'test'; of the latter, all boxes but the first are withheld.
+        sets: which parts of the training videos to read; none of them may be missing.
+        frame_filter: fields of ``FrameFilter``, for training.
+        cache_size: sequences whose annotations stay in memory.
+
+    Raises DataError that names the file for whatever is missing or malformed.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        split: Literal['train', 'test'] = 'train',
+        sets: Items[int] = tuple(range(NUM_SETS)),
+        frame_filter: Mapping[str, Any] | None = None,
+        cache_size: int = 256,
+    ) -> None:
+        if split not in ('train', 'test'):
+            raise DataError(f"split must be 'train' or 'test', got {split!r}")
+        parts = [f'TRAIN_{number}' for number in sets] if split == 'train' else ['TEST']
+        folders = {name: f'{part}/frames/{name}' for part in parts for name in _names(Path(root) / part)}
+        layout = Layout('{}.jpg', first=0, first_row_only=split == 'test')
+        super().__init__(root, folders, layout, frame_filter, cache_size)
+
+    def _truth_file(self, folder: Path) -> Path:
+        return folder.parents[1] / 'anno' / f'{folder.name}.txt'
+
+
+def _names(part: Path) -> list[str]:
+    names = sorted(file.stem for file in (part / 'anno').glob('*.txt'))
+    if not names:
+        raise DataError(f'{part} holds no sequence: expected files such as {part}/anno/<name>.txt')
+    return names

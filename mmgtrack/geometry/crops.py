@@ -1,0 +1,154 @@
+"""Square windows around a target, cut out and resized: STARK's rule (official sample_target)."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmgtrack.errors import InputError
+
+_EXACT = 1e-9  # of a side: what a width loses when a box is kept by its corners
+
+
+@dataclass(frozen=True)
+class WindowRule:
+    """A square window of ``factor`` times the box's mean side, resized to ``size`` pixels a side.
+
+    STARK: factor 2 and size 128 for templates, 5 and 320 for search regions (section 4.1).
+    """
+
+    factor: float
+    size: int
+
+    def __post_init__(self) -> None:
+        if not (self.factor > 0 and self.size > 0):
+            raise InputError(f'a window needs factor > 0 and size > 0, got {self.factor} and {self.size}')
+
+    def windows(self, boxes: Tensor) -> Tensor:
+        """(M, 3) int64 x1, y1, side of the windows around boxes (M, 4) float64 xyxy pixels.
+
+        Sides are rounded up, corners to the nearest pixel, halves to the even one (official code). Windows
+        reach over the frame's border; a side is at least one pixel.
+        """
+        sizes = boxes[:, 2:] - boxes[:, :2]
+        sides = sizes.prod(1).clamp(min=0).sqrt() * self.factor
+        sides = (sides - sides * _EXACT).ceil().clamp(min=1)
+        corners = (boxes[:, :2] + sizes * 0.5 - sides[:, None] * 0.5).round()
+        return torch.cat([corners, sides[:, None]], dim=1).long()
+
+
+def crop_image(image: np.ndarray, window: tuple[int, int, int], size: int) -> tuple[np.ndarray, np.ndarray]:
+    """A window of an image (H, W, 3) uint8 on the host: (size, size, 3) uint8, and its padding.
+
+    window: x1, y1, side in pixels. Outside the image the window is black; where it ends on the last column
+    or row or beyond, that one is black too (official code). Padding is (size, size) bool, True wherever a
+    pixel is made of black ones, however little.
+    """
+    x1, y1, side = window
+    height, width = image.shape[:2]
+    columns, rows = _inside(x1, side, width), _inside(y1, side, height)
+    if rows.all() and columns.all():
+        crop = image[y1 : y1 + side, x1 : x1 + side]
+    else:
+        crop = np.zeros((side, side, image.shape[2]), dtype=image.dtype)
+        if rows.any() and columns.any():
+            (top, bottom), (left, right) = _ends(rows), _ends(columns)
+            crop[top:bottom, left:right] = image[y1 + top : y1 + bottom, x1 + left : x1 + right]
+    resized = cv2.resize(np.ascontiguousarray(crop), (size, size))
+    padding = _padded(rows, size)[:, None] | _padded(columns, size)[None]
+    return resized, padding
+
+
+def crop_tensor(image: Tensor, windows: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Windows (M, 3) of one image (H, W, 3) on its device: (M, size, size, 3) and padding (M, size, size).
+
+    The rule of ``crop_image``, rounded to grey levels in the same way but for ties: OpenCV computes in
+    fixed point, this in single precision. Values keep the dtype of a floating image and become float32 else.
+    """
+    pixels = image if image.is_floating_point() else image.float()
+    (left, right, x_part, x_in), (top, bottom, y_part, y_in) = (
+        _taps(windows[:, axis], windows[:, 2], image.shape[1 - axis], size, pixels) for axis in (0, 1)
+    )
+    upper = _row_values(pixels, top, left, right, x_part, x_in)
+    lower = _row_values(pixels, bottom, left, right, x_part, x_in)
+    low, high = (1 - y_part) * y_in[0], y_part * y_in[1]
+    crops = (upper * low[:, :, None, None] + lower * high[:, :, None, None]).round()
+    padding = _touches(y_part, y_in)[:, :, None] | _touches(x_part, x_in)[:, None]
+    return crops, padding
+
+
+def box_in_frame(predicted: Tensor, boxes: Tensor, windows: Tensor) -> Tensor:
+    """Boxes (M, 4) predicted inside windows, in frame pixels; all float64 but ``windows``.
+
+    predicted: (M, 4) xyxy in parts of the window; boxes: (M, 4) xyxy frame pixels that the windows were made
+    around; windows: (M, 3). The window's centre is taken to be the box's own: that its corner was rounded to
+    whole pixels is not corrected for (official code).
+    """
+    sides = windows[:, 2:].to(boxes.dtype)
+    centres = (boxes[:, :2] + boxes[:, 2:]) * 0.5
+    return (predicted - 0.5) * sides + centres.repeat(1, 2)
+
+
+def clip_with_margin(boxes: Tensor, sizes: Tensor, margin: float) -> Tensor:
+    """Boxes (M, 4) xyxy so that at least ``margin`` pixels of each side are inside the frame.
+
+    sizes: (M, 2) width and height of each box's frame. The width and height are at least ``margin``, which
+    can let a box end beyond the border (official clip_box). Frames smaller than the margin count in full.
+    """
+    sizes = sizes.to(boxes.dtype)
+    margins = sizes.clamp(max=margin)
+    low = torch.minimum(boxes[:, :2].clamp(min=0), sizes - margins)
+    high = torch.minimum(torch.maximum(boxes[:, 2:], margins), sizes)
+    return torch.cat([low, low + torch.maximum(high - low, margins)], dim=1)
+
+
+def _inside(start: int, side: int, limit: int) -> np.ndarray:
+    """(side,) bool: which columns or rows of a window show the image."""
+    positions = np.arange(start, start + side)
+    last = limit - 1 if start + side >= limit else limit  # official: a window that ends there loses it
+    return (positions >= 0) & (positions < last)
+
+
+def _ends(inside: np.ndarray) -> tuple[int, int]:
+    shown = np.flatnonzero(inside)
+    return int(shown[0]), int(shown[-1]) + 1
+
+
+def _padded(inside: np.ndarray, size: int) -> np.ndarray:
+    """(size,) bool: which of the resized columns or rows are made of padding, however little."""
+    if inside.all():
+        return np.zeros(size, dtype=bool)
+    return cv2.resize((~inside).astype(np.float64)[None], (size, 1))[0] > 0
+
+
+def _taps(
+    starts: Tensor, sides: Tensor, limit: int, size: int, like: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Along one axis of M windows: first and second pixel (M, size), the second's share, and (2, M, size)
+    whether they show the image. Half-pixel centres, clamped to the window, as OpenCV has them."""
+    scale = sides[:, None] / size
+    places = (torch.arange(size, device=like.device) + 0.5) * scale - 0.5
+    places = torch.minimum(places.clamp(min=0), sides[:, None] - 1)
+    first = places.floor()
+    share = (places - first).to(like.dtype)
+    second = torch.minimum(first + 1, sides[:, None] - 1)
+    pixels = torch.stack([first, second]).long() + starts[:, None]
+    last = torch.where(starts + sides >= limit, limit - 1, limit)[:, None]
+    inside = (pixels >= 0) & (pixels < last)
+    safe = pixels.clamp(0, limit - 1)
+    return safe[0], safe[1], share, inside.to(like.dtype)
+
+
+def _row_values(
+    pixels: Tensor, rows: Tensor, left: Tensor, right: Tensor, part: Tensor, inside: Tensor
+) -> Tensor:
+    """(M, size, size, 3): the given rows, interpolated along x."""
+    low, high = ((1 - part) * inside[0])[:, None, :, None], (part * inside[1])[:, None, :, None]
+    return pixels[rows[:, :, None], left[:, None]] * low + pixels[rows[:, :, None], right[:, None]] * high
+
+
+def _touches(part: Tensor, inside: Tensor) -> Tensor:
+    """(M, size) bool: where a tap with any weight is padding."""
+    return ((inside[0] == 0) & (part < 1)) | ((inside[1] == 0) & (part > 0))
