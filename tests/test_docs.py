@@ -18,6 +18,7 @@ TOOLS = (
     'tools/data/browse.py',
     'tools/analysis/benchmark.py',
     'tools/analysis/fast_path.py',
+    'tools/analysis/get_flops.py',
     'tools/analysis/recall.py',
 )
 FLAG = re.compile(r'(?<![\w-])--[a-z][a-z_-]*')

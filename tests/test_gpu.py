@@ -59,7 +59,9 @@ def test_saved_on_the_device_and_joined_by_a_target(tmp_path: Path) -> None:
     assert tracks.boxes.shape == (1, 3, 4) and tracks.boxes.device.type == 'cuda'
 
 
-@pytest.mark.parametrize('tests', ['test_contract.py', 'oracles/test_globaltrack.py'])
+@pytest.mark.parametrize(
+    'tests', ['test_contract.py', 'oracles/test_globaltrack.py', 'oracles/test_stark.py']
+)
 def test_contract_and_recorded_cases(tests: str) -> None:
     """The same tests as on the CPU, with the same tolerances."""
     command = [sys.executable, '-m', 'pytest', '-q', '-x', str(Path(__file__).parent / tests)]

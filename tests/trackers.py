@@ -160,11 +160,20 @@ SMALL_STARK: dict[str, Any] = {
 }
 
 
-def small_stark(config: str = 'stark_st50_stage2', **options: Any) -> BaseTracker:
-    """STARK-ST50, a hundred times smaller, whose boxes and scores differ from frame to frame."""
+def small_stark(
+    config: str = 'stark_st50_stage2', only: dict[str, Any] | None = None, **options: Any
+) -> BaseTracker:
+    """A STARK of the configs, a hundred times smaller.
+
+    only: the options that make it small, for one whose parts are not those of STARK-ST50.
+    """
     settings = Config.fromfile(CONFIGS / f'{config}.py')
-    known = {k: v for k, v in SMALL_STARK.items() if 'score_head' not in k or 'score_head' in settings.model}
-    settings.merge_from_dict({**known, **options})
+    small = dict(SMALL_STARK)
+    if 'score_head' not in settings.model:
+        del small['model.score_head.embed_dims']
+    if settings.model.num_templates == 1:
+        del small['model.test_cfg.update_intervals']
+    settings.merge_from_dict({**(small if only is None else only), **options})
     torch.manual_seed(0)
     tracker = build_network(settings)
     tracker.init_weights()

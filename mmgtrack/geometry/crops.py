@@ -10,6 +10,7 @@ from torch import Tensor
 from mmgtrack.errors import InputError
 
 _EXACT = 1e-9  # of a side: what a width loses when a box is kept by its corners
+_ONE = 2048  # OpenCV's linear resize has 11 bits for a weight
 
 
 @dataclass(frozen=True)
@@ -64,19 +65,19 @@ def crop_image(image: np.ndarray, window: tuple[int, int, int], size: int) -> tu
 def crop_tensor(image: Tensor, windows: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Windows (M, 3) of one image (H, W, 3) on its device: (M, size, size, 3) and padding (M, size, size).
 
-    The rule of ``crop_image``, rounded to grey levels in the same way but for ties: OpenCV computes in
-    fixed point, this in single precision. Values keep the dtype of a floating image and become float32 else.
+    A uint8 image gives uint8 windows, equal to those of ``crop_image`` to the bit; a floating one gives
+    floating windows of its dtype, without rounding.
     """
-    pixels = image if image.is_floating_point() else image.float()
-    (left, right, x_part, x_in), (top, bottom, y_part, y_in) = (
-        _taps(windows[:, axis], windows[:, 2], image.shape[1 - axis], size, pixels) for axis in (0, 1)
-    )
-    upper = _row_values(pixels, top, left, right, x_part, x_in)
-    lower = _row_values(pixels, bottom, left, right, x_part, x_in)
-    low, high = (1 - y_part) * y_in[0], y_part * y_in[1]
-    crops = (upper * low[:, :, None, None] + lower * high[:, :, None, None]).round()
-    padding = _touches(y_part, y_in)[:, :, None] | _touches(x_part, x_in)[:, None]
-    return crops, padding
+    columns = _Taps.along(windows[:, 0], windows[:, 2], image.shape[1], size, clamped=True)
+    rows = _Taps.along(windows[:, 1], windows[:, 2], image.shape[0], size, clamped=False)
+    upper, lower = (_row(image, rows.pixels[tap], rows.shown[tap], columns) for tap in (0, 1))
+    low, high = rows.weights[..., None, None]
+    if image.is_floating_point():
+        crops = (upper * low + lower * high) / _ONE**2
+    else:  # the shifts are OpenCV's, so that 16-bit arithmetic is enough
+        crops = ((low * (upper >> 4) >> 16) + (high * (lower >> 4) >> 16) + 2) >> 2
+    padding = rows.padded[:, :, None] | columns.padded[:, None]
+    return crops.to(image.dtype), padding
 
 
 def box_in_frame(predicted: Tensor, boxes: Tensor, windows: Tensor) -> Tensor:
@@ -123,32 +124,46 @@ def _padded(inside: np.ndarray, size: int) -> np.ndarray:
     return cv2.resize((~inside).astype(np.float64)[None], (size, 1))[0] > 0
 
 
-def _taps(
-    starts: Tensor, sides: Tensor, limit: int, size: int, like: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Along one axis of M windows: first and second pixel (M, size), the second's share, and (2, M, size)
-    whether they show the image. Half-pixel centres, clamped to the window, as OpenCV has them."""
-    scale = sides[:, None] / size
-    places = (torch.arange(size, device=like.device) + 0.5) * scale - 0.5
-    places = torch.minimum(places.clamp(min=0), sides[:, None] - 1)
-    first = places.floor()
-    share = (places - first).to(like.dtype)
-    second = torch.minimum(first + 1, sides[:, None] - 1)
-    pixels = torch.stack([first, second]).long() + starts[:, None]
-    last = torch.where(starts + sides >= limit, limit - 1, limit)[:, None]
-    inside = (pixels >= 0) & (pixels < last)
-    safe = pixels.clamp(0, limit - 1)
-    return safe[0], safe[1], share, inside.to(like.dtype)
+@dataclass(frozen=True)
+class _Taps:
+    """OpenCV's linear resize along one axis of M windows: two pixels for each of the new ones.
+
+    pixels: (2, M, size) int64, inside the image; shown: (2, M, size) bool, False where the window is black;
+    weights: (2, M, size) int32, in parts of 2048; padded: (M, size) bool, where black counts.
+    """
+
+    pixels: Tensor
+    shown: Tensor
+    weights: Tensor
+    padded: Tensor
+
+    @classmethod
+    def along(cls, starts: Tensor, sides: Tensor, limit: int, size: int, clamped: bool) -> '_Taps':
+        """clamped: OpenCV moves what lies before the first or behind the last column on to it, so that it has
+        all of the weight; rows share theirs between the same row twice, which rounds differently."""
+        last = sides[:, None] - 1
+        scales = 1 / (size / sides.double())  # in this order in OpenCV
+        places = (torch.arange(size, device=starts.device) + 0.5) * scales[:, None] - 0.5
+        places = places.float()
+        first = places.floor()
+        share = places - first
+        if clamped:
+            share = share.where((first >= 0) & (first < last), share.new_zeros(()))
+        taps = torch.stack([first, first + 1]).long().clamp(min=0).minimum(last)
+        pixels = taps + starts[:, None]
+        end = torch.where(starts + sides >= limit, limit - 1, limit)[:, None]  # see _inside
+        shown = (pixels >= 0) & (pixels < end)
+        weights = torch.stack([1 - share, share])
+        padded = (~shown & (weights > 0)).any(0)
+        return cls(pixels.clamp(0, limit - 1), shown, (weights * _ONE).round().int(), padded)
 
 
-def _row_values(
-    pixels: Tensor, rows: Tensor, left: Tensor, right: Tensor, part: Tensor, inside: Tensor
-) -> Tensor:
-    """(M, size, size, 3): the given rows, interpolated along x."""
-    low, high = ((1 - part) * inside[0])[:, None, :, None], (part * inside[1])[:, None, :, None]
-    return pixels[rows[:, :, None], left[:, None]] * low + pixels[rows[:, :, None], right[:, None]] * high
-
-
-def _touches(part: Tensor, inside: Tensor) -> Tensor:
-    """(M, size) bool: where a tap with any weight is padding."""
-    return ((inside[0] == 0) & (part < 1)) | ((inside[1] == 0) & (part > 0))
+def _row(image: Tensor, rows: Tensor, shown: Tensor, columns: _Taps) -> Tensor:
+    """(M, size, size, 3): rows (M, size) of the image along x, in 2048ths; black unless shown."""
+    exact = image if image.is_floating_point() else image.int()
+    weights = columns.weights * columns.shown
+    left, right = (
+        exact[rows[:, :, None], pixels[:, None]] * (weight[:, None] * shown[:, :, None])[..., None]
+        for pixels, weight in zip(columns.pixels, weights, strict=True)
+    )
+    return left + right

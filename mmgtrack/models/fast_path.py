@@ -86,9 +86,9 @@ def _thaw_norms(module: nn.Module) -> None:
     """Ordinary norms in the place of frozen ones, which mmcv does not fold."""
     for name, child in module.named_children():
         if isinstance(child, FrozenBatchNorm2d):
-            norm = nn.BatchNorm2d(child.num_features, eps=child.eps)
+            norm = nn.BatchNorm2d(child.num_features, eps=child.eps).to(child.weight).eval()
             norm.load_state_dict(child.state_dict(), strict=False)  # it counts no batches
-            setattr(module, name, norm.to(child.weight).eval())
+            setattr(module, name, norm)
         else:
             _thaw_norms(child)
 

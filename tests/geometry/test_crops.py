@@ -57,13 +57,22 @@ places = st.tuples(st.integers(-80, 80), st.integers(-60, 60), st.integers(1, 15
 @settings(max_examples=80, deadline=None)
 @given(place=places, size=st.sampled_from([1, 8, 31, 64]))
 def test_host_and_device_agree(place: tuple, size: int) -> None:
-    """To a grey level, which OpenCV's fixed point rounds differently; padding exactly."""
+    """To the bit: the device computes in OpenCV's fixed point."""
     crop, padding = crop_image(FRAME, place, size)
     places = torch.tensor([place, place])
     crops, paddings = crop_tensor(torch.from_numpy(FRAME), places, size)
     assert crops.shape == (2, size, size, 3) and torch.equal(crops[0], crops[1])
-    assert np.abs(crops[0].numpy() - crop.astype(float)).max() <= 1
+    assert np.array_equal(crops[0].numpy(), crop)
     assert np.array_equal(paddings[0].numpy(), padding)
+
+
+def test_floating_images_are_not_rounded() -> None:
+    places = torch.tensor([[-7, 3, 33]])
+    whole = crop_tensor(torch.from_numpy(FRAME), places, 50)[0]
+    parts = crop_tensor(torch.from_numpy(FRAME).double() / 255, places, 50)[0]
+    assert parts.dtype == torch.float64
+    torch.testing.assert_close(parts * 255, whole.double(), rtol=0, atol=1)
+    assert (parts * 255 - whole).abs().max() > 0.1
 
 
 @settings(max_examples=40, deadline=None)

@@ -18,7 +18,7 @@ from mmgtrack.geometry import WindowRule, box_iou, crop_image
 from mmgtrack.models.stark import Corners, Stark, StarkState, peak_score, soft_argmax
 from mmgtrack.models.stark.losses import StarkLoss
 from mmgtrack.structures import ClipSample
-from tests.trackers import small_stark
+from tests.trackers import SMALL_STARK, small_stark
 
 CLIP = synthetic_clip(num_frames=9, size=(120, 160), num_targets=3, seed=1)
 FRAMES, BOXES = list(CLIP.frames), CLIP.boxes[0].astype(np.float64)
@@ -280,10 +280,24 @@ def test_a_joint_stage_trains_boxes_where_the_target_is() -> None:
     assert losses['loss_giou'] == losses['loss_l1'] == losses['iou'] == 0
 
 
-@pytest.mark.parametrize('kind', ['OptimWrapper', 'mmgtrack.CPUAmpOptimWrapper'])
-def test_gradients_are_clipped(kind: str) -> None:
+@pytest.mark.parametrize(
+    ('kind', 'device'),
+    [
+        ('OptimWrapper', 'cpu'),
+        ('mmgtrack.CPUAmpOptimWrapper', 'cpu'),
+        pytest.param(
+            'AmpOptimWrapper',
+            'cuda',
+            marks=[
+                pytest.mark.gpu,
+                pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device'),
+            ],
+        ),
+    ],
+)
+def test_gradients_are_clipped(kind: str, device: str) -> None:
     """What reaches the optimiser has the norm that the config names, with mixed precision too."""
-    tracker = small_stark('stark_st50_stage1')
+    tracker = small_stark('stark_st50_stage1').to(device)
     clip = dict(max_norm=0.1, norm_type=2)
     wrapper = build_optim_wrapper(
         tracker, dict(type=kind, optimizer=dict(type='AdamW', lr=1e-4), clip_grad=clip)
@@ -299,11 +313,13 @@ def test_gradients_are_clipped(kind: str) -> None:
     inputs, samples = prepared(tracker, batch_of([(0, 6), (6, 0)]))
     with wrapper.optim_context(tracker):
         losses = tracker.loss(inputs, samples)
-    (losses['loss_giou'] + losses['loss_l1']).backward(retain_graph=True)
-    whole = torch.stack([p.grad.norm() for p in tracker.parameters() if p.grad is not None]).norm().item()
-    assert whole > 0.2  # there is something to clip
-    wrapper.zero_grad()
-    wrapper.update_params(losses['loss_giou'] + losses['loss_l1'])
+    learning = [parameter for parameter in tracker.parameters() if parameter.requires_grad]
+    total = losses['loss_giou'] + losses['loss_l1']
+    whole = [
+        g for g in torch.autograd.grad(total, learning, retain_graph=True, allow_unused=True) if g is not None
+    ]
+    assert torch.stack([gradient.norm() for gradient in whole]).norm() > 0.2  # there is something to clip
+    wrapper.update_params(total)
     assert norms == [pytest.approx(0.1, rel=1e-3)]
 
 
@@ -340,7 +356,7 @@ def test_what_a_config_may_not_say() -> None:
 
 
 def test_roles_that_do_not_fit_the_templates() -> None:
-    tracker = small_stark('stark_s50', **{'model.test_cfg.update_intervals': []})
+    tracker = small_stark('stark_s50')
     inputs, samples = batch_of([(0, 6)])
     data = tracker.data_preprocessor({'inputs': inputs, 'data_samples': samples})
     with pytest.raises(InputError, match='a model with 1 templates got the roles'):
@@ -357,3 +373,37 @@ def test_predictions_for_the_runner() -> None:
         assert track.boxes.shape == (1, 1, 4)
         torch.testing.assert_close(track.boxes[0, 0], raw.corners.boxes[number] * 112)
         torch.testing.assert_close(track.scores[0, 0], raw.logits[number].sigmoid())
+
+
+THREE_STAGES: dict[str, Any] = dict(num_stages=3, strides=(1, 2, 2), dilations=(1, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ('backbone', 'width'),
+    [
+        (dict(type='SwinTransformer', embed_dims=12, depths=(1, 1, 1, 1), num_heads=(1, 1, 1, 1)), 48),
+        (dict(type='ResNeXt', depth=50, groups=2, base_width=4, base_channels=8, **THREE_STAGES), 128),
+        (dict(type='mmgtrack.TruncatedMobileNetV2', widen_factor=0.25), 24),
+        (
+            dict(type='mmgtrack.RepVGG', stage_channels=(8, 8, 16), stage_blocks=(1, 1, 1), stem_channels=8),
+            16,
+        ),
+    ],
+    ids=lambda value: value['type'] if isinstance(value, dict) else '',
+)
+def test_any_backbone_of_stride_16(backbone: dict, width: int) -> None:
+    """By two entries of the config; it learns, and it tracks."""
+    stage = (4,) if 'MobileNet' in backbone['type'] else (2,)
+    sizes = {key: value for key, value in SMALL_STARK.items() if 'backbone' not in key}
+    options = {
+        'model.backbone': dict(_delete_=True, out_indices=stage, **backbone),
+        'model.neck.in_channels': [width],
+    }
+    tracker = small_stark('stark_st50_stage1', only=sizes | options)
+    inputs, samples = prepared(tracker.train(), batch_of([(0, 6), (6, 0)]))
+    losses = tracker.loss(inputs, samples)
+    (losses['loss_giou'] + losses['loss_l1']).backward()
+    learning = [p for p in tracker.backbone.parameters() if p.requires_grad and p.grad is not None]
+    assert learning and all(p.grad.isfinite().all() for p in learning)
+    tracks, _ = tracker.eval().track(FRAMES[1:3], tracker.encode(FRAMES[0], BOXES))
+    assert tracks.boxes.isfinite().all()

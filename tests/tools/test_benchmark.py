@@ -3,18 +3,21 @@
 import json
 import runpy
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import pytest
 import torch
 from mmengine.config import Config
+from torch.utils.flop_counter import FlopCounterMode
 
 from mmgtrack.datasets.synthetic import synthetic_clip
 from mmgtrack.engine.stages import StageMeter, watching
 from mmgtrack.models.base import BaseTracker
-from tests.trackers import CONFIGS, SMALL, CorrelationTracker, small_global_track
+from tests.trackers import CONFIGS, SMALL, SMALL_STARK, CorrelationTracker, small_global_track, small_stark
 
 TOOL = Path(__file__).parents[2] / 'tools/analysis/benchmark.py'
 STAGES = [
@@ -30,6 +33,21 @@ STAGES = [
     'RoI head',
     'RoI head: NMS',
     'association',
+    'rest',
+]
+STARK_STAGES = [
+    'decode',
+    'crop',
+    'backbone',
+    'neck',
+    'positions',
+    'tokens',
+    'transformer',
+    'encoder',
+    'decoder',
+    'box head',
+    'score head',
+    'template update',
     'rest',
 ]
 # SMALL in 96x64: cells at strides 4 to 64; a 3x3 convolution 16 -> 16, then 1x1 to 6 scores and 24 deltas
@@ -114,6 +132,22 @@ def test_frames_network_and_boxes_of_ones_own(
     assert report['sizes'] == {'file': '96x64', 'frames': '120x90', 'network': '64x48', 'padded': '64x64'}
 
 
+def test_stages_of_stark(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = Config.fromfile(CONFIGS / 'stark_st50_stage2.py')
+    small.merge_from_dict({**SMALL_STARK, 'model.test_cfg.update_score': 0.0})
+    small.dump(tmp_path / 'small_stark.py')
+    grid = ['--targets', '1,2', '--repeats', 3, '--warmup', 0, '--json', tmp_path / 'costs.json']
+    run(monkeypatch, tmp_path / 'small_stark.py', clip, *grid)
+    one, two = json.loads((tmp_path / 'costs.json').read_text())['results']
+    counted = {'backbone', 'neck', 'encoder', 'decoder', 'box head', 'score head'}
+    for cost in (one, two):
+        assert [stage['name'] for stage in cost['stages']] == STARK_STAGES
+        assert {stage['name'] for stage in cost['stages'] if stage['gflop']} == counted
+        assert all(stage['ms']['low'] > 0 for stage in cost['stages'])
+    for first, second in zip(one['stages'], two['stages'], strict=True):
+        assert second['gflop'] == pytest.approx(2 * first['gflop'], rel=1e-9)
+
+
 @pytest.mark.parametrize(
     'words, message',
     [
@@ -149,6 +183,29 @@ def test_a_meter_charges_the_innermost_stage() -> None:
     meter.leave()  # reads 7, then 7.5
     assert meter.take() == {'head': 1.0 + 2.0, 'head: NMS': 3.0}
     assert meter.take() == {} and meter.calls == 2
+
+
+@pytest.mark.parametrize('interval, backbone_calls', [(100, 2), (2, 3), (1, 4)])
+def test_a_template_update_goes_through_the_same_stages(interval: int, backbone_calls: int) -> None:
+    options = {'model.test_cfg.update_intervals': [interval], 'model.test_cfg.update_score': 0.0}
+    tracker = small_stark(**options)
+    clip = synthetic_clip(num_frames=3, size=(64, 96), seed=0)
+    state = tracker.encode(clip.frames[0], clip.boxes[0])
+    calls = Counter[str]()
+    watcher = SimpleNamespace(enter=lambda stage: calls.update([stage]), leave=lambda: None)
+    with watching(tracker, watcher):
+        tracker.track(list(clip.frames[1:]), state)
+    assert calls['template update'] == 2
+    assert calls['crop'] == calls['backbone'] == calls['neck'] == calls['positions'] == backbone_calls
+
+
+def test_fused_attention_counts_on_a_cpu() -> None:
+    batch, heads, queries, keys, width = 2, 3, 5, 7, 4
+    query = torch.randn(batch, heads, queries, width)
+    key = torch.randn(batch, heads, keys, width)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        torch.nn.functional.scaled_dot_product_attention(query, key, key)
+    assert counter.get_total_flops() == 2 * 2 * batch * heads * queries * keys * width
 
 
 def compile_parts(tracker: BaseTracker) -> None:

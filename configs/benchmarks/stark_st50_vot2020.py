@@ -1,0 +1,4 @@
+# STARK-ST50 on VOT2020: the dynamic template is updated every 10 frames (official yaml) instead of every 200.
+_base_ = '../stark_st50_stage2.py'
+
+model = dict(test_cfg=dict(update_intervals=[10]))
