@@ -19,4 +19,4 @@ param_scheduler = [
 ]
 auto_scale_lr = dict(base_batch_size=32)
 
-load_from = 'work_dirs/stark_mobilenetv2_lite_stage1/epoch_20.pth'
+load_from = 'work_dirs/stark_mobilenetv2_lite_stage1/epoch_12.pth'

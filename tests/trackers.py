@@ -194,5 +194,6 @@ TRACKERS: dict[str, Callable[[], BaseTracker]] = {
     'global_track_fast': fast_global_track,
     'stark': small_stark,
     'stark_fast': fast_stark,
+    'stark_updated_query': lambda: small_stark('ablations/stark_s50_updated_query'),
     'correlation_window': CorrelationTracker,
 }

@@ -35,8 +35,8 @@ def cut_windows(
 ) -> Windows:
     """Windows around boxes (M, 4) float64 xyxy, one in each of M frames (H, W, 3).
 
-    Frames on the host are cut by OpenCV, those on a device there, and so are the host's where the preprocessor
-    has ``resize_on_device``; pixels are the same.
+    Frames on the host are cut by OpenCV, those on a device there, and so are the host's where the
+    preprocessor has ``resize_on_device``; pixels are the same.
     """
     device = preprocessor.mean.device
     sizes = [preprocessor.check_frame(frame) for frame in frames]

@@ -1,4 +1,4 @@
-"""STARK-ST on MobileNetV2 with a thin transformer: small enough for a processor. All numbers but STARK's are ours."""
+"""STARK-ST on MobileNetV2 with a thin transformer, for processors. All numbers but STARK's are ours."""
 
 dims = 128  # half of STARK's
 attention = dict(

@@ -47,8 +47,8 @@ class RepVGGBlock(nn.Module):
         """(B, in_channels, H, W) to (B, out_channels, H / stride, W / stride), rounded up."""
         if self.branch_reparam is not None:
             return self.branch_reparam(x).relu()
-        # by slices and not by the convolution's stride: torch 2.13 writes past its memory in the backward pass
-        # of a 1x1 convolution with stride 2 on channels-last images, on processors
+        # by slices and not by the convolution's stride: torch 2.13 writes past its memory in the backward
+        # pass of a 1x1 convolution with stride 2 on channels-last images, on processors
         every = x[:, :, :: self.stride, :: self.stride]
         out = self.branch_3x3(x) + self.branch_1x1(every)
         if self.branch_norm is not None:
