@@ -7,7 +7,9 @@ _base_ = [
     './_base_/runtime/default_runtime.py',
 ]
 
-model = dict(backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=_base_.pretrained)))
+model = dict(
+    backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=_base_.pretrained)),
+    test_cfg=dict(use_score_head=False))  # it is not trained yet
 find_unused_parameters = True  # the score head is there and learns in the second stage
 
 # ours: what 27 minutes on two cores allow

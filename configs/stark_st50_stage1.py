@@ -6,5 +6,6 @@ _base_ = [
     './_base_/runtime/default_runtime.py',
 ]
 
+model = dict(test_cfg=dict(use_score_head=False))  # it is not trained yet
 find_unused_parameters = True  # the score head is there and learns in the second stage (official code)
 default_hooks = dict(checkpoint=dict(interval=5))  # ours: an hour at most is lost

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mmgtrack.errors import ModelNotFoundError
 
-_PREFIX = 'mmgtrack::'
+PREFIX = 'mmgtrack::'
 _PACKAGE = Path(__file__).parent
 
 
@@ -53,9 +53,9 @@ def resolve_own_prefix() -> None:
         return
 
     def get_cfg_path(cfg_path: str, filename: str) -> tuple[str, str | None]:
-        if cfg_path.startswith(_PREFIX):
+        if cfg_path.startswith(PREFIX):
             # no scope, as if the base were given by its path: our configs say the scope of each type
-            return str(find_config(cfg_path.removeprefix(_PREFIX))), None
+            return str(find_config(cfg_path.removeprefix(PREFIX))), None
         return original(cfg_path, filename)
 
     Config._get_cfg_path = staticmethod(get_cfg_path)

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 import mmgtrack  # noqa: F401  (operator stand-in before mmdet)
 from mmgtrack.apis.models import build_network
-from mmgtrack.models.base import BaseTracker, WindowTracker
+from mmgtrack.models.base import BaseTracker, WindowPrediction, WindowTracker
 from mmgtrack.models.data_preprocessor import ClipDataPreprocessor
 from mmgtrack.models.fast_path import speed_up
 from mmgtrack.structures import State
@@ -82,16 +82,16 @@ class CorrelationTracker(WindowTracker):
     def crop(self, frames: Sequence[Any], state: State) -> Tensor:
         return self._sample(frames, state.boxes.to(self.data_preprocessor.mean.dtype), 3.0, self.window)
 
-    def predict_windows(self, windows: Tensor, state: State) -> tuple[Tensor, Tensor]:
+    def predict_windows(self, windows: Tensor, state: State) -> WindowPrediction:
         count = len(windows)
         maps = functional.conv2d(_normalised(windows).flatten(0, 1)[None], state.templates, groups=count)[0]
         scores, best = maps.flatten(1).softmax(1).max(1)
         size = state.boxes[:, 2:] - state.boxes[:, :2]
         cells = torch.stack([best % maps.shape[-1], best // maps.shape[-1]], 1).to(size.dtype)
         corner = state.boxes[:, :2] + (cells / 8 - 1) * size
-        return torch.cat([corner, corner + size], 1), scores
+        return WindowPrediction(torch.cat([corner, corner + size], 1), scores)
 
-    def update(self, windows: Tensor, state: State, boxes: Tensor, scores: Tensor) -> State:
+    def update(self, windows: Tensor, state: State, found: WindowPrediction) -> State:
         return replace(state)
 
     def loss(self, inputs: dict, data_samples: list) -> dict:

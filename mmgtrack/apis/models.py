@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 import os
+import traceback
 import warnings
 from collections.abc import Collection
 from pathlib import Path
@@ -18,13 +19,16 @@ from mmgtrack.checkpoint import load_checkpoint_file
 from mmgtrack.errors import CheckpointError, InputError, MMGTrackError, ModelNotFoundError
 from mmgtrack.models.base import BaseTracker
 from mmgtrack.models.fast_path import slow_down, speed_up
+from mmgtrack.packaged_configs import PREFIX, find_config
 from mmgtrack.registry import MODELS
 from mmgtrack.structures import Calibration
 
 
 def load_config(model: str | os.PathLike[str]) -> tuple[str, Config]:
-    """Name and config of a zoo model or of a config file (a path that ends in .py)."""
+    """Name and config of a zoo model, of a config file (NAME.py), or of one of ours (mmgtrack::NAME.py)."""
     text = os.fspath(model)
+    if text.startswith(PREFIX):
+        text = str(find_config(text.removeprefix(PREFIX)))
     if text.endswith('.py'):
         if not Path(text).is_file():
             raise ModelNotFoundError(f'no config file {text}')
@@ -217,4 +221,8 @@ def _some(keys: list[str]) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return f'{type(error).__name__}: {(str(error).strip().splitlines() or [""])[0]}'
+    """Type and text of an error; of one without text, as asserts are, the line of code that raised it."""
+    text = (str(error).strip().splitlines() or [''])[0]
+    if not text and error.__traceback__ is not None:
+        text = traceback.extract_tb(error.__traceback__)[-1].line or ''
+    return f'{type(error).__name__}: {text}'

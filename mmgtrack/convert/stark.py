@@ -115,6 +115,11 @@ def stark_layout(official: OfficialCheckpoint) -> Layout:
     mmtracking's stage 1, which has no score head.
     """
     names = without_module(official.weights)
+    if not any('transformer.' in name for name in names):
+        raise CheckpointError(
+            f'this is no STARK: none of its {len(names)} keys belongs to a transformer; it begins with '
+            f'{", ".join(list(names)[:3])}'
+        )
     if any('.rbr_reparam.' in name for name in names):
         raise CheckpointError(
             'the branches of this STARK-Lightning are fused already (rbr_reparam): expected the file that '

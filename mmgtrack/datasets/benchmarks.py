@@ -219,4 +219,8 @@ def _text(file: Path) -> str:
     try:
         return file.read_text(encoding='utf-8-sig')
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f'cannot read {file}: {error}') from error
+        reason = getattr(error, 'strerror', None) or error
+        raise DataError(
+            f'cannot read {file} ({reason}): is that where the data lie? The configs look below data/, or '
+            'below the folder that MMGTRACK_DATA names'
+        ) from error

@@ -11,7 +11,7 @@ from mmgtrack.checkpoint import use_safe_loading
 from mmgtrack.engine.distributed import prepare_processes
 from mmgtrack.engine.options import merge_options, read_config
 from mmgtrack.engine.runner import TrackerRunner
-from mmgtrack.errors import InputError, OutputError
+from mmgtrack.errors import CheckpointError, InputError, OutputError
 
 
 def build_runner(
@@ -78,8 +78,19 @@ def _set_start(settings: Config, resume: bool | str, load_from: str | None) -> s
     else:
         settings.resume = False  # nothing to go on with: start as the config says
         if load_from is None:
-            return _fall_back(settings)
+            warning = _fall_back(settings)
+            _check_start(settings.load_from)
+            return warning
     return None
+
+
+def _check_start(load_from: str | None) -> None:
+    """Say at once, not when the model is built, that a stage lacks what it starts from."""
+    if load_from and '://' not in load_from and not Path(load_from).expanduser().is_file():
+        raise CheckpointError(
+            f'the config starts from {load_from}, which is not there: train the stage before it first, give '
+            'another start with --load-from FILE, or none with --cfg-options load_from=None'
+        )
 
 
 def _fall_back(settings: Config) -> str | None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from mmgtrack.errors import InputError
 
 _EXACT = 1e-9  # of a side: what a width loses when a box is kept by its corners
+_LARGE = 2  # of the image's longer side
 _ONE = 2048  # OpenCV's linear resize has 11 bits for a weight
 
 
@@ -49,6 +50,9 @@ def crop_image(image: np.ndarray, window: tuple[int, int, int], size: int) -> tu
     """
     x1, y1, side = window
     height, width = image.shape[:2]
+    if side > _LARGE * max(height, width):  # mostly black: as it is cut on a device no black need be made
+        crops, padding = crop_tensor(torch.from_numpy(image), torch.tensor([window]), size)
+        return crops[0].numpy(), padding[0].numpy()
     columns, rows = _inside(x1, side, width), _inside(y1, side, height)
     if rows.all() and columns.all():
         crop = image[y1 : y1 + side, x1 : x1 + side]
@@ -72,7 +76,7 @@ def crop_tensor(image: Tensor, windows: Tensor, size: int) -> tuple[Tensor, Tens
     rows = _Taps.along(windows[:, 1], windows[:, 2], image.shape[0], size, clamped=False)
     upper, lower = (_row(image, rows.pixels[tap], rows.shown[tap], columns) for tap in (0, 1))
     low, high = rows.weights[..., None, None]
-    if image.is_floating_point():
+    if upper.is_floating_point():
         crops = (upper * low + lower * high) / _ONE**2
     else:  # the shifts are OpenCV's, so that 16-bit arithmetic is enough
         crops = ((low * (upper >> 4) >> 16) + (high * (lower >> 4) >> 16) + 2) >> 2
@@ -160,10 +164,17 @@ class _Taps:
 
 def _row(image: Tensor, rows: Tensor, shown: Tensor, columns: _Taps) -> Tensor:
     """(M, size, size, 3): rows (M, size) of the image along x, in 2048ths; black unless shown."""
-    exact = image if image.is_floating_point() else image.int()
     weights = columns.weights * columns.shown
     left, right = (
-        exact[rows[:, :, None], pixels[:, None]] * (weight[:, None] * shown[:, :, None])[..., None]
+        _computable(image[rows[:, :, None], pixels[:, None]])
+        * (weight[:, None] * shown[:, :, None])[..., None]
         for pixels, weight in zip(columns.pixels, weights, strict=True)
     )
     return left + right
+
+
+def _computable(pixels: Tensor) -> Tensor:
+    """Integers that hold the products, or at least single precision."""
+    if not pixels.is_floating_point():
+        return pixels.int()
+    return pixels.float() if pixels.dtype in (torch.float16, torch.bfloat16) else pixels

@@ -8,7 +8,7 @@ videos at once. docs/architecture.md section 2 has the rules; tests/test_contrac
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,6 +24,9 @@ from mmgtrack.structures import Calibration, Candidates, State, Tracks
 
 Frame = np.ndarray | Tensor
 Clip = tuple[Sequence[Frame], State]
+
+LARGEST_BOX = 100
+"""Sides of a box in sides of the frame, beyond which a window around it cannot be meant."""
 
 
 class BaseTracker(BaseModel, metaclass=ABCMeta):
@@ -251,6 +254,23 @@ class GlobalSearchTracker(BaseTracker):
         }
 
 
+@dataclass(frozen=True)
+class WindowPrediction:
+    """What was found in the windows of M targets.
+
+    boxes: (M, 4) float64 xyxy frame pixels; scores: (M,) raw. details: whatever else ``update`` needs.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    details: Any = None
+
+    @property
+    def valid(self) -> Tensor:
+        """(M,) bool: whether box and score are numbers."""
+        return self.boxes.isfinite().all(-1) & self.scores.isfinite()
+
+
 class WindowTracker(BaseTracker):
     """Search a window around each target, frame by frame: crop, predict, update.
 
@@ -268,17 +288,25 @@ class WindowTracker(BaseTracker):
         """Windows of M targets; ``frames[m]`` is the frame of target m."""
 
     @abstractmethod
-    def predict_windows(self, windows: Any, state: State) -> tuple[Tensor, Tensor]:
-        """Boxes (M, 4) float64 in frame pixels and raw scores (M,) of the targets in their windows."""
+    def predict_windows(self, windows: Any, state: State) -> WindowPrediction:
+        """Find the targets in their windows."""
 
     @abstractmethod
-    def update(self, windows: Any, state: State, boxes: Tensor, scores: Tensor) -> State:
-        """The state after this frame, apart from ``boxes`` and ``age``, which the base sets."""
+    def update(self, windows: Any, state: State, found: WindowPrediction) -> State:
+        """The state after this frame, apart from ``boxes`` and ``age``, which the base sets.
+
+        found: what ``predict_windows`` gave; only where it is ``valid`` may anything be learnt from it.
+        """
 
     @torch.no_grad()
     def encode(self, frame: Frame, boxes: Any) -> State:
         size = self.data_preprocessor.check_frame(frame)
         targets = self._target_boxes(boxes, size, torch.float64)
+        if bool(((targets[:, 2:] - targets[:, :2]) > LARGEST_BOX * max(size)).any()):
+            raise InputError(
+                f'boxes must be at most {LARGEST_BOX} times as large as the frame of {size[1]}x{size[0]} '
+                f'pixels, got {targets.tolist()}'
+            )
         return self.state_type(
             model=self.name,
             fingerprint=self.fingerprint,
@@ -296,27 +324,34 @@ class WindowTracker(BaseTracker):
             if not running:
                 continue
             joint = self.state_type.cat([states[c] for c in running])
-            images = [clips[c][0][step] for c in running for _ in range(len(states[c]))]
-            track, joint = self._step(images, joint)
+            images: list[Frame] = []
+            for clip in running:
+                images += [clips[clip][0][step]] * len(states[clip])
+            found, joint = self._step(images, joint)
             counts = [len(states[c]) for c in running]
-            parts = zip(*(t[None].split(counts, dim=1) for t in track), strict=True)
+            boxes = joint.boxes.to(self.data_preprocessor.mean.dtype)
+            leaves = (boxes, found.scores.where(found.valid, found.scores.new_zeros(())), found.valid)
+            parts = zip(*(leaf[None].split(counts, dim=1) for leaf in leaves), strict=True)
             for clip, part, state in zip(running, parts, joint.split(counts), strict=True):
-                tracks[clip].append(self.judge(part[0].to(self.data_preprocessor.mean.dtype), *part[1:]))
+                tracks[clip].append(self.judge(*part))
                 states[clip] = state
         return [
             (_joined(parts, state, self.data_preprocessor.mean), state)
             for parts, state in zip(tracks, states, strict=True)
         ]
 
-    def _step(self, images: Sequence[Frame], state: State) -> tuple[tuple[Tensor, Tensor, Tensor], State]:
-        """One frame of every target: boxes (M, 4), scores (M,), validity (M,), and the state after it."""
+    def _step(self, images: Sequence[Frame], state: State) -> tuple[WindowPrediction, State]:
+        """One frame of every target: what was found, and the state after it."""
         windows = self.crop(images, state)
-        boxes, scores = self.predict_windows(windows, state)
-        good = boxes.isfinite().all(-1) & scores.isfinite()
-        boxes = boxes.where(good[:, None], state.boxes)
-        scores = scores.where(good, scores.new_zeros(()))
-        after = self.update(windows, state, boxes, scores)
-        return (boxes, scores, good), replace(after, boxes=boxes, age=state.age + 1)
+        found = self.predict_windows(windows, state)
+        after = self.update(windows, state, found)
+        boxes = found.boxes.where(found.valid[:, None], state.boxes)
+        return found, replace(after, boxes=boxes, age=state.age + 1)
+
+    def _own_state(self, state: Any) -> State:
+        """In the model's precision, whichever model made it; boxes in double precision."""
+        own = super()._own_state(state)
+        return replace(own.to(self.data_preprocessor.mean.dtype), boxes=own.boxes.double())
 
 
 def _joined(parts: list[Tracks], state: State, like: Tensor) -> Tracks:

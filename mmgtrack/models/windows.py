@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmgtrack.errors import InputError
 from mmgtrack.geometry import WindowRule, crop_image, crop_tensor
 from mmgtrack.models.data_preprocessor import ClipDataPreprocessor
 
@@ -63,6 +64,8 @@ def _cut_frame(
 ) -> tuple[Tensor, Tensor]:
     """(m, size, size, 3) and padding (m, size, size) of m windows of one frame."""
     if isinstance(frame, Tensor):
+        if frame.dtype != torch.uint8 and not frame.is_floating_point():
+            raise InputError(f'a frame on a device must be uint8 or floating, got {frame.dtype}')
         if not frame.is_cpu or frame.dtype != torch.uint8:
             return crop_tensor(frame.to(places.device), places, size)
         frame = frame.numpy()

@@ -131,7 +131,8 @@ class State:
     def split(self, counts: Sequence[int]) -> list[Self]:
         """Undo ``cat``: one state for each number of targets."""
         ends = torch.tensor(counts).cumsum(0).tolist()
-        return [self.keep(range(e - n, e)) for n, e in zip(counts, ends, strict=True)]
+        slices = [slice(end - count, end) for count, end in zip(counts, ends, strict=True)]
+        return [self._map(lambda leaf, part=part: leaf[part]) for part in slices]
 
     def check_same(self, kind: type['State'], model: str, fingerprint: str) -> None:
         """Refuse if this state was not made by that model."""

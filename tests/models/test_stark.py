@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ import mmgtrack  # noqa: F401  (operator stand-in before mmdet)
 from mmgtrack.datasets.synthetic import synthetic_clip
 from mmgtrack.errors import InputError
 from mmgtrack.geometry import WindowRule, box_iou, crop_image
+from mmgtrack.models.fast_path import speed_up
 from mmgtrack.models.stark import Corners, Stark, StarkState, peak_score, soft_argmax
 from mmgtrack.models.stark.losses import StarkLoss
-from mmgtrack.structures import ClipSample
+from mmgtrack.structures import ClipSample, State
 from tests.trackers import SMALL_STARK, small_stark
 
 CLIP = synthetic_clip(num_frames=9, size=(120, 160), num_targets=3, seed=1)
@@ -347,8 +349,12 @@ def test_what_a_config_may_not_say() -> None:
     for options, message in (
         ({'model.train_cfg.stage': 'third'}, "'localisation', 'score' or 'joint', got 'third'"),
         ({'model.score_head': None}, 'needs a score_head'),
-        ({'model.test_cfg.update_intervals': [5, 5]}, '2 templates need 1 update_intervals'),
-        ({'model.test_cfg.update_intervals': [0]}, 'update_intervals >= 1'),
+        ({'model.test_cfg.update_intervals': [5, 5]}, '2 templates need a list of 1 update_intervals'),
+        ({'model.test_cfg.update_intervals': [0]}, 'whole numbers >= 1'),
+        ({'model.test_cfg.update_intervals': [2.5]}, 'whole numbers >= 1'),
+        ({'model.test_cfg.update_intervals': 2}, 'a list of 1 update_intervals'),
+        ({'model.test_cfg.update_scor': 0.4}, 'test_cfg has update_intervals, .* got update_scor'),
+        ({'model.test_cfg.clip_margin': -5}, 'clip_margin must be >= 0'),
         ({'model.box_head.channels': 12}, 'multiple of 8'),
     ):
         with pytest.raises(InputError, match=message):
@@ -359,7 +365,9 @@ def test_roles_that_do_not_fit_the_templates() -> None:
     tracker = small_stark('stark_s50')
     inputs, samples = batch_of([(0, 6)])
     data = tracker.data_preprocessor({'inputs': inputs, 'data_samples': samples})
-    with pytest.raises(InputError, match='a model with 1 templates got the roles'):
+    with pytest.raises(
+        InputError, match='a model with 1 templates trains with the roles template and search'
+    ):
         tracker.loss(data['inputs'], data['data_samples'])
 
 
@@ -407,3 +415,116 @@ def test_any_backbone_of_stride_16(backbone: dict, width: int) -> None:
     assert learning and all(p.grad.isfinite().all() for p in learning)
     tracks, _ = tracker.eval().track(FRAMES[1:3], tracker.encode(FRAMES[0], BOXES))
     assert tracks.boxes.isfinite().all()
+
+
+# ---- states and frames of every kind ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize('first', ['float32', 'bfloat16'])
+@pytest.mark.parametrize('second', ['float32', 'bfloat16'])
+def test_a_state_goes_on_in_another_precision(first: str, second: str, tmp_path: Path) -> None:
+    """Saved by one tracker, loaded by the other, across an update of the template."""
+    one, two = (small_stark(**{'model.test_cfg.update_score': 0.0}) for _ in range(2))
+    for tracker, precision in ((one, first), (two, second)):
+        speed_up(tracker, precision)
+    _, state = one.track(FRAMES[1:2], one.encode(FRAMES[0], BOXES))
+    state.save(tmp_path / 'state.pt')
+    tracks, after = two.track(FRAMES[2:5], State.load(tmp_path / 'state.pt'))
+    assert tracks.boxes.dtype == torch.float32 and tracks.boxes.isfinite().all()
+    assert after.boxes.dtype == torch.float64
+    assert changed(state, after) == [[False, True]] * 3
+
+
+def test_a_state_that_was_converted_is_converted_back() -> None:
+    tracker = small_stark()
+    state = tracker.encode(FRAMES[0], BOXES)
+    expected, _ = tracker.track(FRAMES[1:4], state)
+    found, after = tracker.track(FRAMES[1:4], state.to(torch.float64))
+    torch.testing.assert_close(found.boxes, expected.boxes, rtol=0, atol=1e-4)
+    assert after.templates.dtype == torch.float32
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_floating_frames_of_any_precision(dtype: torch.dtype) -> None:
+    tracker = small_stark()
+    expected, _ = tracker.track(FRAMES[1:3], tracker.encode(FRAMES[0], BOXES))
+    frames = [torch.from_numpy(frame).to(dtype) for frame in FRAMES[:3]]
+    tracks, _ = tracker.track(frames[1:], tracker.encode(frames[0], BOXES))
+    torch.testing.assert_close(tracks.boxes, expected.boxes, rtol=0, atol=1.0)
+    torch.testing.assert_close(tracks.scores, expected.scores, rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize('dtype', [torch.uint16, torch.int32, torch.bool])
+def test_other_tensors_are_no_frames(dtype: torch.dtype) -> None:
+    with pytest.raises(InputError, match='must be uint8 or floating'):
+        small_stark().encode(torch.from_numpy(FRAMES[0]).to(dtype), BOXES)
+
+
+def test_boxes_that_no_window_fits() -> None:
+    tracker = small_stark()
+    huge = tracker.encode(FRAMES[0], [[-4000.0, -4000, 4000, 4000]])  # costs no more than any other
+    assert tracker.track(FRAMES[1:2], huge)[0].boxes.isfinite().all()
+    for side in (1e5, 1e20):
+        with pytest.raises(InputError, match='at most 100 times as large as the frame of 160x120'):
+            tracker.encode(FRAMES[0], [[-side, -side, side, side]])
+
+
+def saying(tracker: Stark, *corners: float) -> Stark:
+    """The box that the head gives, in the place of what it finds."""
+
+    def say(module: Any, args: Any, found: Corners) -> Corners:
+        return replace(found, boxes=torch.tensor([corners]).expand(len(found.boxes), -1))
+
+    tracker.box_head.register_forward_hook(say)
+    return tracker
+
+
+@pytest.mark.parametrize('bad', [float('nan'), float('inf'), float('-inf')])
+def test_a_box_that_is_no_number_teaches_nothing(bad: float) -> None:
+    """The last box with score 0, and no template of it, whether or not there is a score head."""
+    for options in ({'model.test_cfg.use_score_head': True}, {'model.score_head': None}):
+        tracker = small_stark('stark_st50_stage1', **{'model.test_cfg.update_intervals': [1], **options})
+        state = tracker.encode(FRAMES[0], BOXES[:1])
+        tracks, after = saying(tracker, 0.2, 0.2, bad, 0.6).track(FRAMES[1:2], state)
+        torch.testing.assert_close(tracks.boxes[0], torch.from_numpy(BOXES[:1]).float())
+        assert tracks.scores.item() == 0 and not tracks.present.item()
+        assert changed(state, after) == [[False, False]]
+
+
+def test_a_score_head_that_is_not_trained_is_not_asked() -> None:
+    """Stage 1: the score is that of the peaks, and templates stay."""
+    settings = {'model.test_cfg.update_intervals': [1], 'model.test_cfg.update_score': 0.0}
+    tracker = small_stark('stark_st50_stage1', **settings)
+    assert tracker.score_head is not None
+    state = tracker.encode(FRAMES[0], BOXES)
+    with_maps = []
+    tracker.box_head.register_forward_hook(lambda module, args, found: with_maps.append(found.maps))
+    tracks, after = tracker.track(FRAMES[1:2], state)
+    torch.testing.assert_close(tracks.scores[0], peak_score(with_maps[0]))
+    assert changed(state, after) == [[False, False]] * 3
+
+
+def test_a_frame_is_fetched_once_for_all_targets() -> None:
+    class Decoding(Sequence):
+        fetched = 0
+
+        def __len__(self) -> int:
+            return 3
+
+        def __getitem__(self, index: Any) -> np.ndarray:
+            Decoding.fetched += 1
+            return FRAMES[1 + index].copy()
+
+    tracker = small_stark()
+    state = tracker.encode(FRAMES[0], BOXES)
+    tracks, _ = tracker.track(Decoding(), state)
+    expected, _ = tracker.track(FRAMES[1:4], state)
+    assert Decoding.fetched == 3
+    torch.testing.assert_close(tracks.boxes, expected.boxes)
+
+
+def test_a_neck_that_does_not_fit_the_backbone() -> None:
+    with pytest.raises(InputError, match=r'gives \[32\] channels, model.neck.in_channels says \[48\]'):
+        small_stark(**{'model.neck.in_channels': [48]}).encode(FRAMES[0], BOXES)
+    with pytest.raises(InputError, match='AssertionError: assert isinstance'):
+        small_stark(**{'model.neck.in_channels': 32})

@@ -33,6 +33,7 @@ from mmgtrack.geometry import (
     jittered_box,
     mirrored_boxes,
 )
+from mmgtrack.models.base import WindowPrediction
 from mmgtrack.models.stark import Stark, StarkState, soft_argmax
 from mmgtrack.models.stark.losses import StarkLoss
 from mmgtrack.models.windows import cut_windows
@@ -271,7 +272,7 @@ def state_of(tracker: Stark, inputs: dict[str, Any], folder: Path) -> StarkState
         image, box = frame(folder, inputs['z2']['frame']), corners(inputs['z2']['box_xywh'])
         due = replace(state, age=state.age + tracker.test_cfg['update_intervals'][0] - 1)
         windows = tracker.crop([image], due)
-        state = tracker.update(windows, due, box, torch.ones(1, device=DEVICE))
+        state = tracker.update(windows, due, WindowPrediction(box, torch.ones(1, device=DEVICE)))
     return state
 
 
@@ -313,7 +314,7 @@ def test_forward_pass(case: OracleCase) -> None:
         searched = spec['inputs']['x']
         state = replace(state, boxes=corners(searched['box_xywh']))
         windows = tracker.crop([frame(folder, searched['frame'])], state)
-        boxes, scores = tracker.predict_windows(windows, state)
+        found = tracker.predict_windows(windows, state)
     outputs['pos'] = positions['z'] + positions['x']
     for call, name in enumerate(spec['inputs']):
         for part in ('conv1', 'bn1', 'layer1', 'layer2', 'layer3', 'pos'):
@@ -335,17 +336,17 @@ def test_forward_pass(case: OracleCase) -> None:
     similarity = search @ target
     assert_close(similarity.view(20, 20), arrays['att'], tolerance['att_abs'], 0)
     assert_stat(search * similarity[:, None], spec['opt_stat'], tolerance['stats_rel'])
-    found = outputs['box_head'][0]
+    head = outputs['box_head'][0]
     for channel, name in enumerate(('tl', 'br')):
-        assert_close(found.maps[0, channel], arrays[f'{name}_map'], tolerance['map_abs'], 0)
-        shares = found.maps[0, channel].flatten().softmax(0).view(20, 20)
+        assert_close(head.maps[0, channel], arrays[f'{name}_map'], tolerance['map_abs'], 0)
+        shares = head.maps[0, channel].flatten().softmax(0).view(20, 20)
         assert_close(shares, arrays[f'{name}_prob'], tolerance['prob_abs'], 0)
-    assert_close(found.boxes[0], arrays['box_xyxy_norm'], tolerance['box_norm_abs'], 0)
-    assert_close(centred(found.boxes)[0], arrays['pred_boxes_cxcywh_norm'], tolerance['box_norm_abs'], 0)
-    assert_close(xywh(boxes)[0], spec['result']['clipped_xywh'], tolerance['image_box_px'], 0)
+    assert_close(head.boxes[0], arrays['box_xyxy_norm'], tolerance['box_norm_abs'], 0)
+    assert_close(centred(head.boxes)[0], arrays['pred_boxes_cxcywh_norm'], tolerance['box_norm_abs'], 0)
+    assert_close(xywh(found.boxes)[0], spec['result']['clipped_xywh'], tolerance['image_box_px'], 0)
     if 'score' in spec['result']:
-        assert_close(scores.logit(), [spec['result']['logit']], tolerance['logit_abs'], 0)
-        assert_close(scores, [spec['result']['score']], tolerance['score_abs'], 0)
+        assert_close(found.scores.logit(), [spec['result']['logit']], tolerance['logit_abs'], 0)
+        assert_close(found.scores, [spec['result']['score']], tolerance['score_abs'], 0)
 
 
 # ---- tracking --------------------------------------------------------------------------------------
@@ -378,13 +379,14 @@ def test_track_told_the_last_box(case: OracleCase) -> None:
             assert place == [int(x1), int(y1), int(side)]
             crop = crop_image(image, tuple(place), 320)[0][..., ::-1]
             assert zlib.crc32(np.ascontiguousarray(crop).tobytes()) == case.spec['crop_crc32'][number - 1]
-            boxes, scores = tracker.predict_windows(windows, state)
+            found = tracker.predict_windows(windows, state)
             assert_close(outputs['box_head'][-1].boxes[0], head, tolerance['head_norm_abs'], 0)
-            assert_close(xywh(boxes)[0], after, tolerance['state_px'], 0)
+            assert_close(xywh(found.boxes)[0], after, tolerance['state_px'], 0)
             if scored:
-                assert_close(scores, conf, tolerance['conf_abs'], 0)
+                assert_close(found.scores, conf, tolerance['conf_abs'], 0)
                 # of what was recorded, not of what was found
-                updated_state = tracker.update(windows, state, corners(after), conf.to(DEVICE))
+                told = WindowPrediction(corners(after), conf.to(DEVICE))
+                updated_state = tracker.update(windows, state, told)
                 assert torch.equal(updated_state.templates, state.templates) != bool(updated)
                 state = updated_state
             state = replace(state, age=state.age + 1)

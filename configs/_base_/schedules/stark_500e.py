@@ -17,5 +17,5 @@ auto_scale_lr = dict(enable=False, base_batch_size=128)
 param_scheduler = [dict(type='MultiStepLR', by_epoch=True, milestones=[400], gamma=0.1)]
 custom_hooks = [
     dict(type='mmgtrack.SeedHook', seed=0),
-    dict(type='CheckInvalidLossHook', interval=50),  # boxes that are no numbers end the run (official code)
+    dict(type='CheckInvalidLossHook', interval=1),  # boxes that are no numbers end the run (official code)
 ]

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmgtrack.errors import InputError
 from mmgtrack.geometry import WindowRule, box_in_frame, clip_with_margin
-from mmgtrack.models.base import Frame, WindowTracker
+from mmgtrack.models.base import Frame, WindowPrediction, WindowTracker
 from mmgtrack.models.stark.corner_head import Corners, peak_score
 from mmgtrack.models.stark.losses import StarkLoss
 from mmgtrack.models.stark.tokens import Tokens, TransformerOutput
@@ -19,7 +19,10 @@ from mmgtrack.models.windows import Windows, cut_windows
 from mmgtrack.registry import MODELS
 from mmgtrack.structures import Calibration, ClipSample, State, Tracks
 
-TEMPLATE_ROLES = ('template', 'dynamic_template')
+
+def template_roles(count: int) -> list[str]:
+    """Names of the templates in training samples: template, dynamic_template, dynamic_template_2, ..."""
+    return ['template', 'dynamic_template', *(f'dynamic_template_{n}' for n in range(2, count))][:count]
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,9 @@ class Stark(WindowTracker):
         train_cfg: ``stage``: 'localisation' (first stage), 'score' (second: everything but the score head is
             frozen) or 'joint' (Table 8); ``loss``: arguments of ``StarkLoss``.
         test_cfg: ``update_intervals``: frames, one for each dynamic template, counted from each target's
-            own start; ``update_score``: a template is taken above this score only; ``clip_margin``: pixels
-            of a box that stay inside the frame.
+            own start; ``update_score``: a template is taken above this score only; ``use_score_head``:
+            False while it is not trained: the score is ``peak_score`` and templates are kept;
+            ``clip_margin``: pixels of a box that stay inside the frame.
         calibration: see ``Calibration``.
     """
 
@@ -103,8 +107,12 @@ class Stark(WindowTracker):
         self.num_templates = num_templates
         self.train_cfg = dict(train_cfg or {})
         self.test_cfg: dict[str, Any] = dict(
-            update_intervals=[200] * (num_templates - 1), update_score=0.5, clip_margin=10
+            update_intervals=[200] * (num_templates - 1),
+            update_score=0.5,
+            use_score_head=True,
+            clip_margin=10,
         )
+        self._check_names(test_cfg or {})
         self.test_cfg |= dict(test_cfg or {})
         self.calibration = Calibration(**(calibration or {}))
         self.stage: str = self.train_cfg.get('stage', 'localisation')
@@ -116,34 +124,42 @@ class Stark(WindowTracker):
 
     def encode_targets(self, frame: Frame, boxes: Tensor) -> dict[str, Tensor]:
         tokens = self._cut_templates([frame] * len(boxes), boxes)
-        leaves = (tokens.features, tokens.positions, tokens.padding)
+        dtype = self.data_preprocessor.mean.dtype
+        leaves = (tokens.features.to(dtype), tokens.positions.to(dtype), tokens.padding)
         copies = [leaf[:, None].repeat_interleave(self.num_templates, 1) for leaf in leaves]
         return dict(zip(('templates', 'positions', 'padding'), copies, strict=True))
 
     def crop(self, frames: Sequence[Frame], state: State) -> Windows:
         return cut_windows(self.data_preprocessor, frames, state.boxes, self.search_rule)
 
-    def predict_windows(self, windows: Windows, state: State) -> tuple[Tensor, Tensor]:
+    def predict_windows(self, windows: Windows, state: State) -> WindowPrediction:
         assert isinstance(state, StarkState)
         prediction = self._predict(windows, state)
-        boxes = box_in_frame(prediction.corners.boxes.double(), state.boxes, windows.places)
-        boxes = clip_with_margin(boxes, windows.sizes, self.test_cfg['clip_margin'])
-        return boxes, self.score(prediction).to(self.data_preprocessor.mean.dtype)
+        found = prediction.corners.boxes.double()
+        found = found.where(found.isfinite(), torch.nan)  # clipping must not make a number of infinity
+        boxes = box_in_frame(found, state.boxes, windows.places)
+        return WindowPrediction(
+            boxes=clip_with_margin(boxes, windows.sizes, self.test_cfg['clip_margin']),
+            scores=self.score(prediction).to(self.data_preprocessor.mean.dtype),
+            details=prediction,
+        )
 
-    def update(self, windows: Windows, state: State, boxes: Tensor, scores: Tensor) -> State:
+    def update(self, windows: Windows, state: State, found: WindowPrediction) -> State:
         """Replace the dynamic templates whose interval has passed, where the score trusts the new box."""
         assert isinstance(state, StarkState)
-        trusted = torch.ones_like(scores, dtype=torch.bool)
+        trusted = found.valid
         if self.score_head is not None:
-            trusted = scores > self.test_cfg['update_score']
+            if not self.test_cfg['use_score_head']:
+                return replace(state)
+            trusted = trusted & (found.scores > self.test_cfg['update_score'])
         for slot, interval in enumerate(self.test_cfg['update_intervals'], start=1):
             due = ((state.age + 1) % interval == 0) & trusted
-            state = self._replace_templates(state, slot, due, windows.frames, boxes)
+            state = self._replace_templates(state, slot, due, windows.frames, found.boxes)
         return state
 
     def score(self, prediction: Prediction) -> Tensor:
         """(B,) in [0, 1], before calibration."""
-        if prediction.logits is not None:
+        if prediction.logits is not None and self.test_cfg['use_score_head']:
             return prediction.logits.sigmoid()
         if prediction.corners.maps is not None:
             return peak_score(prediction.corners.maps)
@@ -199,12 +215,21 @@ class Stark(WindowTracker):
 
     def extract(self, images: Tensor, padding: Tensor, positions: torch.nn.Module | None) -> Tokens:
         """Tokens of normalised windows (B, 3, S, S) with padding (B, S, S)."""
-        maps = self.neck(self.backbone(images.to(next(self.backbone.parameters()).dtype)))[0]
+        features = self.backbone(images.to(next(self.backbone.parameters()).dtype))
+        self._check_width(features)
+        maps = self.neck(features)[0]
         small = functional.interpolate(padding[:, None].float(), maps.shape[-2:])[:, 0].bool()  # nearest
         # a window without any picture is looked at as it is: attention to nothing would be no number
         small = small & ~small.all(dim=2).all(dim=1)[:, None, None]
         places = torch.zeros_like(maps) if positions is None else positions(small).to(maps.dtype)
         return Tokens(_sequence(maps), _sequence(places), small.flatten(1))
+
+    def _check_width(self, features: Sequence[Tensor]) -> None:
+        """Refuse what would otherwise end in a convolution's error, where the neck says what it takes."""
+        widths = [level.shape[1] for level in features]
+        expected = [layer.conv.in_channels for layer in getattr(self.neck, 'convs', ())]
+        if expected and widths != expected:
+            raise InputError(f'the backbone gives {widths} channels, model.neck.in_channels says {expected}')
 
     def _cut_templates(self, frames: Sequence[Frame], boxes: Tensor) -> Tokens:
         """Tokens (M, L, C) of templates of M targets."""
@@ -221,16 +246,20 @@ class Stark(WindowTracker):
         tokens = self._cut_templates([frames[row] for row in rows.tolist()], boxes[rows])
         leaves = dict(templates=tokens.features, positions=tokens.positions, padding=tokens.padding)
         where = (rows, torch.full_like(rows, slot))
+        before = {name: getattr(state, name) for name in leaves}
         return replace(
-            state, **{name: getattr(state, name).index_put(where, leaf) for name, leaf in leaves.items()}
+            state, **{name: old.index_put(where, leaves[name].to(old.dtype)) for name, old in before.items()}
         )
 
     def _predict(self, windows: Windows, state: StarkState) -> Prediction:
-        templates = Tokens(
-            *(leaf.flatten(1, 2) for leaf in (state.templates, state.positions, state.padding))
-        )
         with self.autocast():
             search = self.extract(windows.images, windows.padding, self.search_positions)
+            like = search.features  # which may be of half the state's precision
+            templates = Tokens(
+                state.templates.flatten(1, 2).to(like.dtype),
+                state.positions.flatten(1, 2).to(like.dtype),
+                state.padding.flatten(1, 2),
+            )
             output = self.transformer(templates, search, self._queries(state))
             return self._heads(output, windows.images)
 
@@ -244,8 +273,10 @@ class Stark(WindowTracker):
 
     def _corners(self, output: TransformerOutput, images: Tensor) -> Corners:
         """Boxes from the search region's cells; images: (B, 3, S, S) that they were made of."""
-        height, width = self._map_size(output.search.shape[1], images)
-        maps = output.search.transpose(1, 2).unflatten(2, (height, width))
+        side = round(output.search.shape[1] ** 0.5)
+        if side**2 != output.search.shape[1]:
+            raise InputError(f'search regions must be square, got {tuple(images.shape[-2:])} pixels')
+        maps = output.search.transpose(1, 2).unflatten(2, (side, side))
         targets = None if output.targets is None else output.targets[:, 0]
         return self.box_head(maps, targets)
 
@@ -259,9 +290,12 @@ class Stark(WindowTracker):
         self, inputs: dict[str, Tensor], data_samples: list[ClipSample]
     ) -> tuple[Tokens, Tokens]:
         """Tokens of all templates of a sample in a row, and of its search region."""
-        roles = [role for role in TEMPLATE_ROLES if role in inputs]
-        if len(roles) != self.num_templates:
-            raise InputError(f'a model with {self.num_templates} templates got the roles {list(inputs)}')
+        roles = template_roles(self.num_templates)
+        if not set(roles) <= set(inputs) or template_roles(len(roles) + 1)[-1] in inputs:
+            raise InputError(
+                f'a model with {len(roles)} templates trains with the roles {", ".join(roles)} and search, '
+                f'got {", ".join(inputs)}'
+            )
         images = torch.cat([inputs[role] for role in roles])
         padding = torch.cat([_padding(inputs, data_samples, role) for role in roles])
         tokens = self.extract(images, padding, self.template_positions)
@@ -286,12 +320,10 @@ class Stark(WindowTracker):
         ]
         return torch.cat([like.new_zeros((0, 4)), *boxes])
 
-    @staticmethod
-    def _map_size(length: int, images: Tensor) -> tuple[int, int]:
-        side = round(length**0.5)
-        if side * side != length:
-            raise InputError(f'search regions are square, got {length} cells of {tuple(images.shape[-2:])}')
-        return side, side
+    def _check_names(self, test_cfg: dict[str, Any]) -> None:
+        unknown = [name for name in test_cfg if name not in self.test_cfg]
+        if unknown:
+            raise InputError(f'test_cfg has {", ".join(self.test_cfg)}, got {", ".join(unknown)}')
 
     def _check(self) -> None:
         if self.stage not in ('localisation', 'score', 'joint'):
@@ -301,11 +333,14 @@ class Stark(WindowTracker):
         if self.stage != 'localisation' and self.score_head is None:
             raise InputError(f'train_cfg.stage {self.stage!r} needs a score_head')
         intervals = self.test_cfg['update_intervals']
-        if len(intervals) != self.num_templates - 1 or any(interval < 1 for interval in intervals):
+        listed = isinstance(intervals, (list, tuple)) and len(intervals) == self.num_templates - 1
+        if not listed or not all(isinstance(interval, int) and interval >= 1 for interval in intervals):
             raise InputError(
-                f'{self.num_templates} templates need {self.num_templates - 1} update_intervals >= 1, '
-                f'got {intervals}'
+                f'{self.num_templates} templates need a list of {self.num_templates - 1} update_intervals, '
+                f'whole numbers >= 1, got {intervals}'
             )
+        if not self.test_cfg['clip_margin'] >= 0:
+            raise InputError(f'clip_margin must be >= 0 pixels, got {self.test_cfg["clip_margin"]}')
 
     def _freeze(self) -> None:
         """Second stage: nothing but the score head learns (section 3.2)."""

@@ -1,6 +1,5 @@
 """STARK whose query is what the decoder made of the frame before (section 4.5, Table 8)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -8,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mmgtrack.errors import InputError
-from mmgtrack.models.base import Frame
+from mmgtrack.models.base import Frame, WindowPrediction
 from mmgtrack.models.stark.stark import Prediction, Stark, StarkState
 from mmgtrack.models.stark.tokens import TransformerOutput
 from mmgtrack.models.windows import Windows
@@ -23,13 +22,6 @@ class UpdatedQueryState(StarkState):
     """queries: (M, Q, C), for the next frame; the learned ones until a frame has been searched."""
 
     queries: Tensor
-
-
-@dataclass(frozen=True)
-class SearchedWindows(Windows):
-    """Windows and what the network says of them."""
-
-    prediction: Prediction
 
 
 @MODELS.register_module()
@@ -59,28 +51,16 @@ class UpdatedQueryStark(Stark):
         learned = self.transformer.query_embedding.weight.detach()
         return super().encode_targets(frame, boxes) | dict(queries=learned.repeat(len(boxes), 1, 1))
 
-    def crop(self, frames: Sequence[Frame], state: State) -> SearchedWindows:
-        """Windows, searched at once: ``update`` needs the decoded query besides boxes and scores."""
-        assert isinstance(state, UpdatedQueryState)
-        windows = super().crop(frames, state)
-        return SearchedWindows(**vars(windows), prediction=super()._predict(windows, state))
-
-    def update(self, windows: Windows, state: State, boxes: Tensor, scores: Tensor) -> State:
-        assert isinstance(windows, SearchedWindows) and isinstance(state, UpdatedQueryState)
-        after = super().update(windows, state, boxes, scores)
+    def update(self, windows: Windows, state: State, found: WindowPrediction) -> State:
+        after = super().update(windows, state, found)
         assert isinstance(after, UpdatedQueryState)
-        decoded = windows.prediction.targets
-        assert decoded is not None
+        decoded = found.details.targets.to(after.queries)
         usable = decoded.isfinite().all(dim=2, keepdim=True)
-        return replace(after, queries=decoded.to(state.queries).where(usable, state.queries))
-
-    def _predict(self, windows: Windows, state: StarkState) -> Prediction:
-        assert isinstance(windows, SearchedWindows)
-        return windows.prediction
+        return replace(after, queries=decoded.where(usable, after.queries))
 
     def _queries(self, state: StarkState) -> Tensor:
         assert isinstance(state, UpdatedQueryState)
-        return state.queries
+        return state.queries.to(next(self.transformer.parameters()).dtype)
 
     # ---- training ------------------------------------------------------------------------------------
 
