@@ -51,7 +51,8 @@ def crop_image(image: np.ndarray, window: tuple[int, int, int], size: int) -> tu
     x1, y1, side = window
     height, width = image.shape[:2]
     if side > _LARGE * max(height, width):  # mostly black: as it is cut on a device no black need be made
-        crops, padding = crop_tensor(torch.from_numpy(image), torch.tensor([window]), size)
+        pixels = torch.from_numpy(np.ascontiguousarray(image))  # a mirrored view is none to torch
+        crops, padding = crop_tensor(pixels, torch.tensor([window]), size)
         return crops[0].numpy(), padding[0].numpy()
     columns, rows = _inside(x1, side, width), _inside(y1, side, height)
     if rows.all() and columns.all():

@@ -66,6 +66,18 @@ def test_host_and_device_agree(place: tuple, size: int) -> None:
     assert np.array_equal(paddings[0].numpy(), padding)
 
 
+@pytest.mark.parametrize('side', [121, 500, 5000])
+def test_windows_much_larger_than_the_picture(side: int) -> None:
+    """No black is made for them, and the pixels are those of the plain way; also of a mirrored view."""
+    for image in (FRAME, FRAME[:, ::-1]):
+        crop, padding = crop_image(image, (-(side // 2), -(side // 3), side), 64)
+        black = np.zeros((side, side, 3), dtype=np.uint8)
+        left, top = side // 2, side // 3
+        black[top : top + 39, left : left + 59] = image[:39, :59]  # see the last column above
+        assert np.array_equal(crop, cv2.resize(black, (64, 64)))
+        assert padding.mean() > 0.5
+
+
 def test_floating_images_are_not_rounded() -> None:
     places = torch.tensor([[-7, 3, 33]])
     whole = crop_tensor(torch.from_numpy(FRAME), places, 50)[0]
