@@ -12,6 +12,9 @@ from mmgtrack.errors import CheckpointError
 
 _SCORE_EPOCHS = 50  # of stage 2, which trains the score head alone (official yaml)
 
+# what only STARK has: the authors' names, and mmtracking's head
+_PARTS = ('bottleneck.', 'transformer.', 'query_embed.', 'box_head.', 'cls_head.', 'head.')
+
 _LAYERS = r'(transformer\.(?:en|de)coder\.layers\.\d+)'
 
 OFFICIAL = KeyMap(
@@ -115,11 +118,6 @@ def stark_layout(official: OfficialCheckpoint) -> Layout:
     mmtracking's stage 1, which has no score head.
     """
     names = without_module(official.weights)
-    if not any('transformer.' in name for name in names):
-        raise CheckpointError(
-            f'this is no STARK: none of its {len(names)} keys belongs to a transformer; it begins with '
-            f'{", ".join(list(names)[:3])}'
-        )
     if any('.rbr_reparam.' in name for name in names):
         raise CheckpointError(
             'the branches of this STARK-Lightning are fused already (rbr_reparam): expected the file that '
@@ -127,6 +125,11 @@ def stark_layout(official: OfficialCheckpoint) -> Layout:
         )
     if any('.rbr_dense.' in name for name in names):
         return Layout('stark_lightning', LIGHTNING)
+    if not any(name.startswith(_PARTS) for name in names):
+        raise CheckpointError(
+            f'this is no STARK: none of its {len(names)} keys belongs to {", ".join(_PARTS)[:-1]}; they '
+            f'begin with {", ".join(list(names)[:3])}'
+        )
     key_map = MMTRACKING if any(name.startswith('head.') for name in names) else OFFICIAL
     scored = any(re.match(r'(head\.)?cls_head\.', name) for name in names)
     if key_map is OFFICIAL and not scored:

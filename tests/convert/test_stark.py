@@ -212,6 +212,11 @@ def test_files_that_no_model_here_is_for() -> None:
         CheckpointError, match='stage 1, without a score head: expected the file of its stage 2'
     ):
         stark_layout(stage_1)
+    other = checkpoint(['backbone.conv1.weight', 'rpn_head.rpn_conv.weight', 'bbox_head.fc_cls.weight'])
+    with pytest.raises(
+        CheckpointError, match=r'this is no STARK: none of its 3 keys .* with backbone\.conv1'
+    ):
+        stark_layout(other)
 
 
 @FORMATS
