@@ -3,7 +3,7 @@
 # mean over all samples all the same (ours: the paper does not say).
 _base_ = '../stark_st50_stage1.py'
 
-model = dict(train_cfg=dict(stage='joint'))
+model = dict(train_cfg=dict(stage='joint'), test_cfg=dict(use_score_head=True))
 
 train_dataloader = dict(dataset=dict(sampler=dict(negative_prob=0.5)))  # section 4.5
 
