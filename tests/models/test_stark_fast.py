@@ -13,7 +13,7 @@ import mmgtrack  # noqa: F401  (operator stand-in before mmdet)
 from mmgtrack.datasets.synthetic import synthetic_clip
 from mmgtrack.errors import InputError
 from mmgtrack.models.fast_path import compile_parts, fold, lower_precision, speed_up
-from mmgtrack.models.stark.fast_attention import FewQueryAttention, SelfAttention
+from mmgtrack.models.stark.fast_attention import FewQueryAttention, LoneQueryAttention, SelfAttention
 from tests.trackers import small_stark
 
 CLIP = synthetic_clip(num_frames=6, size=(120, 160), num_targets=3, seed=1)
@@ -62,6 +62,12 @@ def test_self_attention_equals_its_brick() -> None:
     plain, x, places, mask = brick(), tokens(17), tokens(17), padding(17)
     given = dict(key=x, value=x, query_pos=places, key_pos=places, key_padding_mask=mask)
     torch.testing.assert_close(SelfAttention(plain)(x, **given), plain(x, **given), rtol=0, atol=1e-12)
+
+
+def test_attention_of_a_lone_query_equals_its_brick() -> None:
+    plain, x, places = brick(), tokens(1), tokens(1)
+    given = dict(key=x, value=x, query_pos=places, key_pos=places)
+    torch.testing.assert_close(LoneQueryAttention(plain)(x, **given), plain(x, **given), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize('count', [1, 10])

@@ -53,6 +53,15 @@ class SelfAttention(_FromBrick):
         return query + self.out_proj(seen.transpose(1, 2).flatten(2))
 
 
+class LoneQueryAttention(_FromBrick):
+    """A query that can look at itself alone: all of its attention, whatever queries and keys are."""
+
+    def forward(self, query: Tensor, **kwargs: Any) -> Tensor:
+        """query: (B, 1, C)."""
+        dims = query.shape[2]
+        return query + self.out_proj(functional.linear(query, self.weight[2 * dims :], self.bias[2 * dims :]))
+
+
 class FewQueryAttention(_FromBrick):
     """A few queries look at many tokens: W_k and W_v are applied to the queries' side.
 

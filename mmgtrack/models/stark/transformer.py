@@ -9,7 +9,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmgtrack.errors import InputError
-from mmgtrack.models.stark.fast_attention import FewQueryAttention, SelfAttention
+from mmgtrack.models.stark.fast_attention import FewQueryAttention, LoneQueryAttention, SelfAttention
 from mmgtrack.models.stark.tokens import Tokens, TransformerOutput
 from mmgtrack.registry import MODELS
 
@@ -78,6 +78,8 @@ class StarkTransformer(BaseModule):
             layer.self_attn = SelfAttention(layer.self_attn)
         for layer in self.decoder.layers if self.decoder is not None else ():
             layer.cross_attn = FewQueryAttention(layer.cross_attn)
+            if self.query_embedding.num_embeddings == 1:
+                layer.self_attn = LoneQueryAttention(layer.self_attn)
 
     def forward(self, templates: Tokens, search: Tokens, queries: Tensor | None = None) -> TransformerOutput:
         """templates: of all templates of a sample in a row; queries: (B, Q, C) in the embedding's place."""
