@@ -36,8 +36,19 @@ def test_box_is_drawn_where_it_is_and_a_negative_has_a_red_frame() -> None:
 
 def test_sheet_holds_all_samples() -> None:
     sheet = TOOL['contact_sheet']([sample([[5.0, 5.0, 9.0, 9.0]])] * 3, columns=2)
-    assert sheet.shape == (2 * (20 + 6), 2 * (60 + 6), 3)
-    assert sheet[26:, :30].any() and not sheet[26:, 66:].any()
+    title, background = TOOL['TITLE'], TOOL['BACKGROUND']
+    assert sheet.shape == (title + 2 * (20 + 6), 2 * (60 + 6), 3)
+    assert (sheet[title + 26 : -6, :30] != background).all()
+    assert (sheet[title + 26 :, 66:] == background).all()
+    assert (sheet[:title, :60] < background).any()  # the names of the roles
+
+
+def test_padding_is_grey() -> None:
+    padded = sample([[5.0, 5.0, 9.0, 9.0]])
+    padded['data_samples'].masks = {'search': torch.zeros(20, 30, dtype=torch.bool)}
+    padded['data_samples'].masks['search'][:, 20:] = True
+    search = TOOL['draw_role'](padded, 'search')
+    assert (search[:, 20:] == TOOL['PADDING']).all() and not search[:, 10:20].any()
 
 
 @pytest.mark.parametrize(

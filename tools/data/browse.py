@@ -2,8 +2,8 @@
 
     python tools/data/browse.py configs/_base_/datasets/demo_data.py sheet.png --samples 24
 
-One row of images per sample, one image per role, boxes coloured by target; a role without the target
-(a negative) has a red frame.
+One image per role of a sample, side by side, their names above; boxes coloured by target, padding grey. A
+role without the target (a negative) has a red frame.
 """
 
 import argparse
@@ -22,14 +22,19 @@ from mmgtrack.registry import DATASETS
 
 RED = (40, 40, 230)
 COLOURS = [(80, 220, 60), (60, 180, 250), (250, 160, 40), (220, 80, 220), (240, 240, 60)]
-GAP = 6
-"""Pixels between samples."""
+PADDING, BACKGROUND = 70, 150
+"""Grey levels of what lies outside the stored frame, and of the sheet."""
+GAP, TITLE = 6, 16
+"""Pixels between samples, and for the names of the roles above all of them."""
 
 
 def draw_role(sample: dict[str, Any], role: str) -> np.ndarray:
     """(H, W, 3) uint8 BGR picture of a role with its boxes."""
     image = np.ascontiguousarray(sample['inputs'][role].numpy().transpose(1, 2, 0))
     instances = sample['data_samples'].instances[role]
+    masks = sample['data_samples'].get('masks', {})
+    if role in masks:
+        image[masks[role].numpy()] = PADDING
     for box, target in zip(instances.bboxes.tolist(), instances.ids.tolist(), strict=True):
         x1, y1, x2, y2 = (round(value) for value in box)
         cv2.rectangle(image, (x1, y1), (x2, y2), COLOURS[target % len(COLOURS)], 1)
@@ -45,9 +50,14 @@ def contact_sheet(samples: list[dict[str, Any]], columns: int) -> np.ndarray:
     width = max(picture.shape[1] for row in pictures for picture in row)
     roles = len(pictures[0])
     rows = -(-len(pictures) // columns)
-    sheet = np.zeros((rows * (height + GAP), columns * (roles * width + GAP), 3), dtype=np.uint8)
+    shape = (TITLE + rows * (height + GAP), columns * (roles * width + GAP), 3)
+    sheet = np.full(shape, BACKGROUND, dtype=np.uint8)
+    for column in range(columns):
+        for position, role in enumerate(samples[0]['inputs']):
+            place = (column * (roles * width + GAP) + position * width + 2, TITLE - 5)
+            cv2.putText(sheet, role, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
     for number, row in enumerate(pictures):
-        top = number // columns * (height + GAP)
+        top = TITLE + number // columns * (height + GAP)
         left = number % columns * (roles * width + GAP)
         for position, picture in enumerate(row):
             x = left + position * width
@@ -76,6 +86,7 @@ def main() -> None:
         dataset = DATASETS.build(config.train_dataloader.dataset)
         samples = [dataset[args.first + number] for number in range(args.samples)]
         file.write(cv2.imencode(sheet_type, contact_sheet(samples, args.columns))[1].tobytes())
+    print(f'wrote {args.out}: {args.samples} samples of {", ".join(samples[0]["inputs"])}')
 
 
 if __name__ == '__main__':
