@@ -13,8 +13,11 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 import mmgtrack  # noqa: F401  (operator stand-in before mmdet)
-from mmgtrack.datasets.synthetic import synthetic_clip
+from mmgtrack.apis.calibrate import collect_scores
+from mmgtrack.datasets import SequenceFolder
+from mmgtrack.datasets.synthetic import SyntheticClip, synthetic_clip, write_sequence
 from mmgtrack.errors import InputError
+from mmgtrack.evaluation import fit_calibration
 from mmgtrack.geometry import WindowRule, box_iou, crop_image
 from mmgtrack.models.fast_path import speed_up
 from mmgtrack.models.stark import Corners, Stark, StarkState, peak_score, soft_argmax
@@ -528,3 +531,19 @@ def test_a_neck_that_does_not_fit_the_backbone() -> None:
         small_stark(**{'model.neck.in_channels': [48]}).encode(FRAMES[0], BOXES)
     with pytest.raises(InputError, match='AssertionError: assert isinstance'):
         small_stark(**{'model.neck.in_channels': 32})
+
+
+def test_the_score_of_peaks_can_be_calibrated(tmp_path: Path) -> None:
+    """A model without a score head: its raw scores of right boxes and of frames of another film are fitted."""
+    tracker = saying(small_stark('stark_s50'), 0.4, 0.4, 0.6, 0.6)  # the box stays where it was
+    for seed in (1, 2):
+        clip = synthetic_clip(num_frames=1, size=(120, 160), target_size=(20, 20), seed=seed)
+        still = SyntheticClip(
+            *(np.repeat(part, 6, axis=0) for part in (clip.frames, clip.boxes, clip.present))
+        )
+        write_sequence(still, tmp_path / f'still_{seed}')
+    scores = collect_scores(tracker, SequenceFolder(str(tmp_path)))
+    assert scores.correct.sum() == 10 and (~scores.present).sum() == 12
+    assert (scores.scores > 0).all() and (scores.scores < 1).all()
+    fitted = fit_calibration(scores.scores, scores.present)
+    assert fitted.scale > 0 and 0 <= fitted.threshold <= 1
