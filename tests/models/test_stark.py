@@ -534,7 +534,7 @@ def test_a_neck_that_does_not_fit_the_backbone() -> None:
 
 
 def test_the_score_of_peaks_can_be_calibrated(tmp_path: Path) -> None:
-    """A model without a score head: its raw scores of right boxes and of frames of another film are fitted."""
+    """A model without a score head: scores of right boxes and of frames of another film are fitted."""
     tracker = saying(small_stark('stark_s50'), 0.4, 0.4, 0.6, 0.6)  # the box stays where it was
     for seed in (1, 2):
         clip = synthetic_clip(num_frames=1, size=(120, 160), target_size=(20, 20), seed=seed)
