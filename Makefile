@@ -59,4 +59,5 @@ $(VENV)/runtime.installed: $(VENV)/constraints.txt setup.py pyproject.toml $(wil
 
 $(VENV)/development.installed: $(VENV)/runtime.installed
 	$(INSTALL) --requirement requirements/test.txt --requirement requirements/lint.txt
+	$(INSTALL) --no-deps --requirement requirements/trackeval.txt
 	touch $@

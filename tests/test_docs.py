@@ -17,6 +17,7 @@ TOOLS = (
     'tools/test.py',
     'tools/data/browse.py',
     'tools/analysis/benchmark.py',
+    'tools/analysis/evaluation_speed.py',
     'tools/analysis/fast_path.py',
     'tools/analysis/get_flops.py',
     'tools/analysis/recall.py',

@@ -23,6 +23,7 @@ LAYERS = [
         'ops',
         'version',
         'checkpoint',
+        'sequence_tables',
     },
     {'datasets'},
     {'models'},

@@ -1,0 +1,185 @@
+"""``mmgtrack evaluate --protocol P --results DIR --annotations ROOT``: the numbers of a benchmark."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmgtrack.cli.tables import percent, print_table
+from mmgtrack.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    from mmgtrack.evaluation.evaluate import Evaluation
+
+_PROGRESS_EVERY = 10  # sequences
+
+
+def add_parser(subparsers: Any) -> None:
+    """Declare the command."""
+    parser = subparsers.add_parser(
+        'evaluate',
+        help="judge result files by a benchmark's rule",
+        description='Judge the result files of one or more trackers, ours or not, by the rule of a benchmark '
+        'or by one of those in circulation. Scores are printed in percent, and written as shares in [0, 1].',
+    )
+    parser.add_argument(
+        '--list',
+        metavar='WORD',
+        nargs='?',
+        const='',
+        help='name every protocol, or those with WORD in the name, with its rule, and stop',
+    )
+    parser.add_argument('--results', metavar='DIR', action='append', help='folder or zip archive; repeatable')
+    add_evaluation_options(parser)
+    parser.add_argument('--per-sequence', action='store_true', help='print the scores of every sequence, too')
+    parser.add_argument('--json', metavar='FILE', type=Path, help='write scores, curves and sequences')
+    parser.add_argument('--csv', metavar='FILE', type=Path, help='write a row a tracker and sequence')
+    parser.add_argument('--plot', metavar='FILE', type=Path, help='draw the curves (.png, .svg or .pdf)')
+
+
+def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
+    """The options that say what is evaluated, and how; ``compare`` has them too."""
+    parser.add_argument('--protocol', metavar='P', help='such as lasot, or lasot@pysot; see evaluate --list')
+    parser.add_argument('--annotations', metavar='ROOT', type=Path, help='folder of the benchmark')
+    parser.add_argument(
+        '--sequences',
+        metavar='FILE',
+        help='file with the names of the sequences to judge, one a line, or a published list such as tb50, '
+        "or 'all': those that ROOT holds (default: the benchmark's published list)",
+    )
+    parser.add_argument(
+        '--skip-missing',
+        action='store_true',
+        help='leave sequences out, for all trackers, that one of them has no result for',
+    )
+    parser.add_argument(
+        '--boxes',
+        choices=('xywh', 'xyxy', 'xyxy_inclusive'),
+        default='xywh',
+        help='what the rows of the results are; inclusive: x2 = x + w - 1 (default: %(default)s)',
+    )
+    parser.add_argument('--quiet', action='store_true', help='no progress')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate, print the table, and write what was asked for."""
+    if args.list is not None:
+        _print_protocols(args.list)
+        return 0
+    if args.plot is not None:  # rather now than after the work
+        from mmgtrack.visualization.curves import check_suffix
+
+        check_suffix(args.plot)
+    evaluations = evaluate_from(args, args.results)
+    _print_scores(evaluations)
+    if args.per_sequence:
+        _print_sequences(evaluations)
+    _write(args, evaluations)
+    return 0
+
+
+def evaluate_from(args: argparse.Namespace, results: Sequence[str] | None) -> 'list[Evaluation]':
+    """Evaluate what the options say, and print the notes on stderr."""
+    from mmgtrack.evaluation.evaluate import evaluate
+
+    wanted = {'--protocol': args.protocol, '--results': results, '--annotations': args.annotations}
+    absent = [option for option, value in wanted.items() if not value]
+    if absent:
+        raise InputError(f'{", ".join(absent)} must be given (mmgtrack evaluate --list names the protocols)')
+    evaluations = evaluate(
+        args.protocol,
+        list(results or ()),
+        args.annotations,
+        sequences=_sequences(args.sequences),
+        skip_missing=args.skip_missing,
+        box_format=args.boxes,
+        report_progress=None if args.quiet else _report_progress,
+    )
+    for evaluation in evaluations:
+        for note in evaluation.notes:
+            print(f'mmgtrack: note: {evaluation.tracker}: {note}', file=sys.stderr)
+    return evaluations
+
+
+def _sequences(option: str | None) -> str | list[str] | None:
+    from mmgtrack.sequence_tables import available_tables, load_table
+
+    if option is None or option == 'all':
+        return option
+    if option in available_tables() and not Path(option).exists():
+        return list(load_table(option).names)
+    try:
+        lines = Path(option).read_text(encoding='utf-8-sig').splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f'cannot read the list of sequences {option}: {error}') from error
+    numbers: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
+        name = line.strip()
+        if name in numbers:
+            raise DataError(
+                f'{option}, line {number}: {name!r} is listed a second time, as in {numbers[name]}'
+            )
+        if name:
+            numbers[name] = number
+    return list(numbers)
+
+
+def _report_progress(done: int, total: int) -> None:
+    """One line that rewrites itself on a terminal; nothing elsewhere."""
+    if sys.stderr.isatty() and (done % _PROGRESS_EVERY == 0 or done == total):
+        end = '\r' if done < total else '\r\x1b[K'
+        print(f'{done} of {total} sequences', end=end, file=sys.stderr, flush=True)
+
+
+def _print_protocols(word: str) -> None:
+    from mmgtrack.evaluation.benchmarks import all_protocols
+
+    chosen = [protocol for protocol in all_protocols() if word in protocol.name]
+    if not chosen:
+        raise InputError(f'no protocol has {word!r} in its name; mmgtrack evaluate --list names them all')
+    for protocol in chosen:
+        print(f'{protocol.name}: {protocol.benchmark.title}; {protocol.rule.text} [{protocol.rule.program}]')
+
+
+def _print_scores(evaluations: 'Sequence[Evaluation]') -> None:
+    protocol = evaluations[0].protocol
+    print(f'{protocol.benchmark.title}, {len(evaluations[0].parts)} sequences, in percent')
+    print(f'{protocol.name}: {protocol.rule.text} [{protocol.rule.program}]')
+    rule = protocol.rule
+    print_table(
+        ['tracker', *rule.columns],
+        [
+            [e.tracker, *(percent(e.scores.values.get(c), c in rule.absolute) for c in rule.columns)]
+            for e in evaluations
+        ],
+    )
+
+
+def _print_sequences(evaluations: 'Sequence[Evaluation]') -> None:
+    rule = evaluations[0].protocol.rule
+    print_table(
+        ['sequence', 'tracker', *rule.columns],
+        [
+            [
+                part.name,
+                e.tracker,
+                *(percent(part.scores.values.get(c), c in rule.absolute) for c in rule.columns),
+            ]
+            for parts in zip(*(e.parts for e in evaluations), strict=True)
+            for e, part in zip(evaluations, parts, strict=True)
+        ],
+    )
+
+
+def _write(args: argparse.Namespace, evaluations: 'Sequence[Evaluation]') -> None:
+    from mmgtrack.evaluation.report import write_csv, write_json
+
+    if args.json is not None:
+        write_json(evaluations, args.json)
+    if args.csv is not None:
+        write_csv(evaluations, args.csv)
+    if args.plot is not None:
+        from mmgtrack.visualization.curves import plot_curves
+
+        plot_curves(evaluations, args.plot)

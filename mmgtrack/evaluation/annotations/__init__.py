@@ -1,0 +1,1 @@
+"""Ground truth: the annotation files of benchmarks, each in its own layout."""

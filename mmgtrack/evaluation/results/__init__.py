@@ -1,0 +1,1 @@
+"""Results: the files that trackers leave, ours and those of others."""

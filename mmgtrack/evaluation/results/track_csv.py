@@ -1,0 +1,29 @@
+"""The rows that ``mmgtrack track`` writes, read as a result."""
+
+import numpy as np
+
+from mmgtrack.errors import DataError
+from mmgtrack.evaluation.results.box_rows import parse_rows
+
+HEADER = 'frame,x,y,w,h,score,present'
+
+
+def is_track_csv(text: str) -> bool:
+    return text.startswith(HEADER)
+
+
+def parse_track_csv(text: str, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """(F, 4) float64 x, y, w, h in pixels, and (F,) float64 scores.
+
+    A frame that the tracker calls absent has its best guess, as the rules expect a box in every row. Raises
+    DataError with file and line, also where frames are left out: the rows of a live source may be.
+    """
+    header, _, rows = text.partition('\n')
+    if header.strip() != HEADER:
+        raise DataError(f'{where}, line 1: expected {HEADER}, got {header.strip()!r}')
+    values = parse_rows(rows, where, len(HEADER.split(',')), first_line=2)
+    gaps = np.flatnonzero(np.diff(values[:, 0]) != 1)
+    if len(gaps):
+        frame, follower = values[gaps[0] : gaps[0] + 2, 0]
+        raise DataError(f'{where}: frame {frame:.0f} is followed by {follower:.0f}, not by the next one')
+    return values[:, 1:5], values[:, 5]

@@ -1,0 +1,1 @@
+"""Rules: ground truth and results in, numbers out; one file a program."""

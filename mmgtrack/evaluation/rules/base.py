@@ -1,0 +1,81 @@
+"""What every evaluation rule offers: measure one sequence, then put sequences together."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+
+from mmgtrack.evaluation.results.files import ResultFiles
+
+TruthT = TypeVar('TruthT')
+ResultT = TypeVar('ResultT')
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Numbers of one sequence or of all of them.
+
+    values: by name; shares in [0, 1], never percent (except ``Rule.absolute``); nan where nothing counts.
+    curves: by name, (n,) float64 each; what the values are read from.
+    """
+
+    values: Mapping[str, float]
+    curves: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+class Part(ABC):
+    """What a rule keeps of a sequence and a tracker: enough to put any selection of sequences together."""
+
+    name: str
+
+    @property
+    @abstractmethod
+    def scores(self) -> Scores:
+        """Of this sequence alone."""
+
+    @property
+    def unit(self) -> str:
+        """What a bootstrap draws: the sequence, where the benchmark does not say otherwise."""
+        return self.name
+
+
+class Rule(ABC, Generic[TruthT, ResultT]):
+    """How a program turns ground truth and results into numbers. Frozen dataclasses derive from it.
+
+    program: name and commit of the program whose numbers this rule reproduces.
+    text: the rule in one line, for ``mmgtrack evaluate --list`` and for reports.
+    columns: names of ``Scores.values`` in the order of the table; the first is the headline.
+    absolute: those of them that are no shares, such as frames a second, and are printed as they are.
+    """
+
+    columns: ClassVar[tuple[str, ...]]
+    absolute: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    @abstractmethod
+    def program(self) -> str: ...
+
+    @property
+    @abstractmethod
+    def text(self) -> str: ...
+
+    @abstractmethod
+    def read(self, results: ResultFiles, truth: TruthT) -> ResultT:
+        """The result of a sequence, as far as this rule looks at it.
+
+        Raises DataError with file and line; MissingResultError where the sequence is not there.
+        """
+
+    @abstractmethod
+    def measure(self, truth: TruthT, result: ResultT) -> Part:
+        """One sequence. Raises DataError that names the sequence where the rule refuses a result."""
+
+    @abstractmethod
+    def total(self, parts: Sequence[Any]) -> Scores:
+        """All sequences together, in the order given; repeated parts count repeatedly."""
+
+    def notes(self, parts: Sequence[Any]) -> tuple[str, ...]:
+        """What a reader of the total should know, one line each."""
+        return ()

@@ -1,0 +1,157 @@
+"""What a submission has to hold."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mmgtrack.errors import DataError
+from mmgtrack.evaluation.annotations.boxes import BoxAnnotations
+from mmgtrack.evaluation.annotations.got10k import GOT10k
+from mmgtrack.evaluation.annotations.plain import Flat, TrackingNet
+from mmgtrack.evaluation.annotations.vot import VotAnnotations
+from mmgtrack.evaluation.results.box_rows import parse_rows
+from mmgtrack.sequence_tables import load_table
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """The sequences of a test set, and what is known of them; what is not known is not checked.
+
+    names: of all sequences. frames: their number by name. first_boxes: (4,) x, y, w, h by name.
+    spans: first and last frame of a track by name (OxUvA). anchors: (N,) by name as VOT has them.
+    """
+
+    names: tuple[str, ...]
+    frames: Mapping[str, int] = field(default_factory=dict)
+    first_boxes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    spans: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    anchors: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.names:
+            raise DataError('no sequences are expected: the list is empty')
+        twice = sorted({name for name in self.names if self.names.count(name) > 1})
+        if twice:
+            raise DataError(f'{twice[0]} is expected twice')
+
+
+def listed_sequences(path: Path) -> Expected:
+    """A text file with a sequence on every line: its name, and its number of frames where that is known."""
+    frames: dict[str, int] = {}
+    names = []
+    for number, line in enumerate(_read(path).splitlines(), 1):
+        words = line.replace(',', ' ').split()
+        if not words:
+            continue
+        if len(words) > 2 or (len(words) == 2 and not words[1].isdecimal()):
+            raise DataError(f'{path}, line {number}: expected NAME or NAME,FRAMES, got {line.strip()!r}')
+        names.append(words[0])
+        if len(words) == 2:
+            frames[words[0]] = int(words[1])
+    return Expected(tuple(names), frames)
+
+
+def table_sequences(name: str) -> Expected:
+    """A published list that comes with the package. Raises DataError with the nearest names."""
+    table = load_table(name)
+    spans = {
+        entry.name: (entry.start, entry.end)
+        for entry in table.entries
+        if entry.start is not None and entry.end is not None
+    }
+    frames = {entry.name: entry.frames for entry in table.entries if entry.frames is not None}
+    return Expected(table.names, frames, spans=spans)
+
+
+def got10k_sequences(root: Path) -> Expected:
+    """GOT-10k's folder of a split, with ``list.txt`` and a first box for every sequence."""
+    inner = root / 'test'
+    annotations = GOT10k(inner if (inner / 'list.txt').is_file() else root)
+    images = {name: path.replace('groundtruth.txt', '*.jpg') for name, path in annotations.paths.items()}
+    return _box_sequences(annotations, images)
+
+
+def tracking_net_sequences(root: Path) -> Expected:
+    """TrackingNet's folder, or its TEST: ``anno/<id>.txt`` and images in ``frames/<id>``."""
+    inner = root / 'TEST'
+    annotations = TrackingNet(inner if inner.is_dir() else root)
+    folders = {name: path.rpartition('anno/')[0] for name, path in annotations.paths.items()}
+    return _box_sequences(
+        annotations, {name: f'{folder}frames/{name}/*.jpg' for name, folder in folders.items()}
+    )
+
+
+def plain_sequences(root: Path) -> Expected:
+    """A folder with ``<sequence>.txt``, or ``anno/<sequence>.txt``: a box for every frame."""
+    return _box_sequences(Flat(root), {})
+
+
+def oxuva_tracks(root: Path) -> Expected:
+    """OxUvA's ``tasks/test.csv`` below the folder, or a file of that kind.
+
+    Columns: video, object, first and last frame, xmin, xmax, ymin, ymax; tracks are ``<video>_<object>``.
+    """
+    path = root if root.is_file() else root / 'tasks' / 'test.csv'
+    spans: dict[str, tuple[int, int]] = {}
+    names = []
+    for number, line in enumerate(_read(path).splitlines(), 1):
+        fields = [field.strip() for field in line.split(',')]
+        if not line.strip() or (number == 1 and fields[0] == 'video'):
+            continue
+        where = f'{path}, line {number}'
+        if len(fields) != 8:
+            raise DataError(
+                f'{where}: expected video,object,init_frame,last_frame,xmin,xmax,ymin,ymax, got {line!r}'
+            )
+        first, last = (int(value) for value in parse_rows(','.join(fields[2:4]), where, columns=2)[0])
+        names.append(f'{fields[0]}_{fields[1]}')
+        spans[names[-1]] = (first, last)
+    return Expected(tuple(names), spans=spans)
+
+
+def vot_sequences(root: Path) -> Expected:
+    """A VOT workspace, or its folder ``sequences``."""
+    annotations = VotAnnotations(root)
+    truths = [annotations.read(name) for name in annotations.names]
+    return Expected(
+        annotations.names,
+        frames={truth.name: len(truth.regions) for truth in truths},
+        anchors={truth.name: truth.anchors for truth in truths if truth.anchors is not None},
+    )
+
+
+FROM_ANNOTATIONS: dict[str, Callable[[Path], Expected]] = {
+    'got10k': got10k_sequences,
+    'trackingnet': tracking_net_sequences,
+    'oxuva': oxuva_tracks,
+    'vot': vot_sequences,
+    'plain': plain_sequences,
+}
+"""By the kind of submission."""
+
+TABLES = {'got10k': 'got10k_test', 'trackingnet': 'trackingnet_test', 'oxuva': 'oxuva_test'}
+"""The published list of a kind's test set."""
+
+
+def _box_sequences(annotations: BoxAnnotations, images: Mapping[str, str]) -> Expected:
+    """images: pattern of a sequence's image files by name, counted where only the first box is published."""
+    frames, first_boxes = {}, {}
+    for name in annotations.names:
+        boxes = annotations.boxes(name)
+        first_boxes[name] = boxes[0]
+        count = len(boxes)
+        if count == 1 and name in images:
+            count = annotations.files.count(images[name])
+        if count:
+            frames[name] = count
+    return Expected(annotations.names, frames, first_boxes)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding='utf-8-sig')
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, 'strerror', None) or error
+        raise DataError(f'cannot read the list of sequences {path}: {reason}') from error

@@ -1,0 +1,110 @@
+"""Curves of evaluations as a picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmgtrack.errors import InputError, MissingDependencyError
+from mmgtrack.evaluation.evaluate import Evaluation
+from mmgtrack.evaluation.rules.base import Scores
+from mmgtrack.files import replacing
+from mmgtrack.visualization.draw import PALETTE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SUFFIXES = ('.png', '.svg', '.pdf')
+_PANEL_INCHES = (4.4, 3.6)
+_STYLES = ('-', '--', ':')  # one more each time the colours are used up
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes.
+
+    curve: name in ``Scores.curves`` of what is drawn upwards; over: (first, last) value to the right, evenly
+    spaced, or the name of another curve; score: whose value stands in the legend.
+    """
+
+    curve: str
+    over: tuple[float, float] | str
+    x_label: str
+    y_label: str
+    score: str
+
+
+_ONE_PASS = (
+    Panel('success', (0, 1), 'IoU', 'share of frames above', 'success'),
+    Panel('precision', (0, 50), 'centre error in pixels', 'share of frames within', 'precision'),
+    Panel(
+        'norm_precision', (0, 0.5), 'centre error in target sizes', 'share of frames within', 'norm_precision'
+    ),
+    Panel('lsm', (0.5, 1), 'share of frames tracked', 'longest stretch', 'lsm_0.95'),
+)
+_CONFIDENCE = (Panel('precision', 'recall', 'recall', 'precision', 'f'),)
+_LENGTHS = (Panel('eao', (0, -1), 'frames', 'expected average overlap', 'eao'),)
+_IDENTITIES = tuple(Panel(name, (0.05, 0.95), 'IoU', name, name) for name in ('hota', 'deta', 'assa'))
+
+
+def plot_curves(evaluations: Sequence[Evaluation], path: Path) -> None:
+    """Draw the curves of one protocol, all trackers in each panel, into a .png, .svg or .pdf file.
+
+    Raises InputError for another kind of file or a protocol without curves, MissingDependencyError without
+    matplotlib, OutputError where the file cannot be written.
+    """
+    check_suffix(path)
+    protocol = evaluations[0].protocol
+    panels = panels_of(evaluations[0].scores)
+    if not panels:
+        raise InputError(f'{protocol.name} has no curve to draw')
+    try:
+        from matplotlib.figure import Figure  # without pyplot: no window, no global state
+    except ImportError as error:
+        raise MissingDependencyError('drawing needs matplotlib: pip install matplotlib') from error
+    width, height = _PANEL_INCHES
+    figure = Figure(figsize=(width * len(panels), height), layout='constrained')
+    figure.suptitle(f'{protocol.benchmark.title} ({protocol.name}), {len(evaluations[0].parts)} sequences')
+    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        _draw(axes, panel, evaluations)
+    with replacing(path) as file:
+        figure.savefig(file, format=path.suffix.lower()[1:], dpi=150)
+
+
+def check_suffix(path: Path) -> None:
+    """Raises InputError where ``plot_curves`` could not write this kind of file."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f'a picture ends in {", ".join(SUFFIXES)}, got {path.name}')
+
+
+def panels_of(scores: Scores) -> tuple[Panel, ...]:
+    """The panels that these scores have curves for."""
+    if 'recall' in scores.curves:
+        return _CONFIDENCE
+    known = (*_ONE_PASS, *_LENGTHS, *_IDENTITIES)
+    return tuple(panel for panel in known if panel.curve in scores.curves)
+
+
+def _draw(axes: 'Axes', panel: Panel, evaluations: Sequence[Evaluation]) -> None:
+    for index, evaluation in enumerate(evaluations):
+        scores = evaluation.scores
+        blue, green, red = PALETTE[index % len(PALETTE)]
+        options: dict[str, Any] = {
+            'color': (red / 255, green / 255, blue / 255),
+            'linestyle': _STYLES[index // len(PALETTE) % len(_STYLES)],
+            'label': f'{evaluation.tracker} [{100 * scores.values[panel.score]:.2f}]',
+        }
+        axes.plot(_x_values(panel, scores), scores.curves[panel.curve], **options)
+    axes.set(xlabel=panel.x_label, ylabel=panel.y_label, ylim=(0, 1))
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize='small')
+
+
+def _x_values(panel: Panel, scores: Scores) -> np.ndarray:
+    if isinstance(panel.over, str):
+        return scores.curves[panel.over]
+    count = len(scores.curves[panel.curve])
+    first, last = panel.over
+    return np.linspace(first, count - 1 if last < 0 else last, count)
