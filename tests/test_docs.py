@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mmgtrack.cli.main import COMMANDS, build_parser
+from mmgtrack.evaluation.benchmarks import BENCHMARKS, all_protocols
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / 'README.md', ROOT / 'CHANGELOG.md', *sorted((ROOT / 'docs').rglob('*.md'))]
@@ -61,6 +62,18 @@ def test_commands_and_their_options_exist(page: Path) -> None:
         if 'mmgtrack' in words[0].split('/')[-1]:
             assert words[1] in COMMANDS, line
             assert set(FLAG.findall(line)) <= options_of(words[1]), line
+
+
+@pages
+def test_protocols_exist(page: Path) -> None:
+    text = page.read_text(encoding='utf-8')
+    named = re.findall(r'`(\w+@[\w-]+)`', text) + re.findall(r'--protocol (\w[\w@-]*)', text)
+    assert set(named) - {'P'} <= {protocol.name for protocol in all_protocols()}
+
+
+def test_every_benchmark_is_documented() -> None:
+    text = (ROOT / 'docs' / 'which_number.md').read_text(encoding='utf-8')
+    assert [benchmark.name for benchmark in BENCHMARKS if f'`{benchmark.name}`' not in text] == []
 
 
 @pages

@@ -32,8 +32,8 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(
         f'{args.protocol}, {NUM_SEQUENCES} sequences, {NUM_FRAMES} frames: median '
-        f'{statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f} s, {args.repeats} runs), '
-        f'peak memory {peak:.0f} MB'
+        f'{statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f} s in {args.repeats} '
+        f'runs), peak memory {peak:.0f} MB'
     )
 
 

@@ -1,0 +1,62 @@
+"""Pictures of curves: which panels, which kinds of file, and ink of every tracker."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mmgtrack.errors import InputError, OutputError
+from mmgtrack.evaluation.evaluate import ALL, Evaluation, evaluate
+from mmgtrack.evaluation.rules.base import Scores
+from mmgtrack.visualization.curves import panels_of, plot_curves
+from mmgtrack.visualization.draw import PALETTE
+from tests.evaluation.small_lasot import write_annotations, write_results
+
+
+@pytest.fixture
+def evaluations(tmp_path: Path) -> list[Evaluation]:
+    root = write_annotations(tmp_path / 'lasot')
+    sources = [
+        write_results(tmp_path / f'tracker{k}', {'cat-1': k, 'cat-2': k, 'dog-1': k}) for k in (1, 2, 4)
+    ]
+    return evaluate('lasot', sources, root, sequences=ALL)
+
+
+def test_every_tracker_has_its_colour(evaluations: list[Evaluation], tmp_path: Path) -> None:
+    plot_curves(evaluations, tmp_path / 'curves.png')
+    picture = cv2.imread(str(tmp_path / 'curves.png')).reshape(-1, 3).astype(int)
+    for colour in PALETTE[:3]:
+        assert (np.abs(picture - colour).max(1) <= 2).sum() > 500
+    assert not (np.abs(picture - PALETTE[3]).max(1) <= 2).any()
+
+
+@pytest.mark.parametrize(('suffix', 'start'), [('.svg', b'<?xml'), ('.pdf', b'%PDF'), ('.PNG', b'\x89PNG')])
+def test_kinds_of_file(evaluations: list[Evaluation], tmp_path: Path, suffix: str, start: bytes) -> None:
+    path = tmp_path / f'curves{suffix}'
+    plot_curves(evaluations, path)
+    assert path.read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize(
+    ('curves', 'panels'),
+    [
+        (['success', 'precision', 'norm_precision'], ['success', 'precision', 'norm_precision']),
+        (['success'], ['success']),
+        (['thresholds', 'precision', 'recall', 'f'], ['precision']),
+        (['eao'], ['eao']),
+        (['hota', 'deta', 'assa', 'loca'], ['hota', 'deta', 'assa']),
+        ([], []),
+    ],
+)
+def test_panels(curves: list[str], panels: list[str]) -> None:
+    found = panels_of(Scores({}, dict.fromkeys(curves, np.zeros(3))))
+    assert [panel.curve for panel in found] == panels
+
+
+def test_what_cannot_be_drawn(evaluations: list[Evaluation], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r'\.png, \.svg, \.pdf, got curves\.jpg'):
+        plot_curves(evaluations, tmp_path / 'curves.jpg')
+    with pytest.raises(OutputError, match='cannot write'):
+        plot_curves(evaluations, tmp_path / 'none' / 'curves.png')
+    assert list(tmp_path.glob('*.part')) == []
