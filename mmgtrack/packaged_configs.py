@@ -35,8 +35,13 @@ def find_config(name: str) -> Path:
 def suggest(name: str, known: Iterable[str]) -> str:
     """What a message about an unknown name says about the known ones."""
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    near = suggestions(name, names)
     return f'did you mean {", ".join(near)}?' if near else f'known: {", ".join(names)}'
+
+
+def suggestions(name: str, known: Iterable[str]) -> list[str]:
+    """Up to three known names that are like the unknown one."""
+    return difflib.get_close_matches(name, list(known), n=3, cutoff=0.4)
 
 
 def resolve_own_prefix() -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmgtrack.cli.evaluate import add_evaluation_options, evaluate_from
-from mmgtrack.cli.tables import percent, print_table
+from mmgtrack.cli.progress import Countdown
+from mmgtrack.cli.tables import count_of, percent, print_table
 from mmgtrack.errors import InputError
+from mmgtrack.files import check_target, replacing
 
 if TYPE_CHECKING:
     from mmgtrack.evaluation.comparison import Comparison
@@ -41,8 +43,17 @@ def run(args: argparse.Namespace) -> int:
 
     if args.draws < 1 or args.top < 0 or args.seed < 0:
         raise InputError('--draws must be at least 1, --seed and --top at least 0')
+    if args.json is not None:
+        check_target(args.json)
     first, second = evaluate_from(args, [args.first, args.second])
-    found = compare(first, second, score=args.score, num_draws=args.draws, seed=args.seed)
+    found = compare(
+        first,
+        second,
+        score=args.score,
+        num_draws=args.draws,
+        seed=args.seed,
+        report_progress=None if args.quiet else Countdown('draws'),
+    )
     _print_comparison(first, second, found, args.top)
     if args.json is not None:
         _write_json(args.json, first, second, found)
@@ -53,7 +64,7 @@ def _print_comparison(first: 'Evaluation', second: 'Evaluation', found: 'Compari
     rule = first.protocol.rule
     absolute = found.score in rule.absolute
     unit = '' if absolute else ' points'
-    print(f'{first.protocol.name}, {found.score}, {len(first.parts)} sequences')
+    print(f'{first.protocol.name}, {found.score}, {count_of(len(first.parts), "sequence")}')
     print(f'  {first.tracker}: {percent(found.first, absolute)}')
     print(f'  {second.tracker}: {percent(found.second, absolute)}')
     print(
@@ -90,8 +101,6 @@ def _verdict(tracker: str, found: 'Comparison') -> str:
 
 
 def _write_json(path: Path, first: 'Evaluation', second: 'Evaluation', found: 'Comparison') -> None:
-    from mmgtrack.files import replacing
-
     content = {
         'protocol': first.protocol.name,
         'rule': first.protocol.rule.text,

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmgtrack.cli.tables import percent, print_table
+from mmgtrack.cli.progress import Countdown
+from mmgtrack.cli.tables import count_of, percent, print_table
 from mmgtrack.errors import DataError, InputError
 
 if TYPE_CHECKING:
     from mmgtrack.evaluation.evaluate import Evaluation
-
-_PROGRESS_EVERY = 10  # sequences
 
 
 def add_parser(subparsers: Any) -> None:
@@ -30,7 +29,9 @@ def add_parser(subparsers: Any) -> None:
         const='',
         help='name every protocol, or those with WORD in the name, with its rule, and stop',
     )
-    parser.add_argument('--results', metavar='DIR', action='append', help='folder or zip archive; repeatable')
+    parser.add_argument(
+        '--results', metavar='DIR', action='extend', nargs='+', help='folders or zip archives, one a tracker'
+    )
     add_evaluation_options(parser)
     parser.add_argument('--per-sequence', action='store_true', help='print the scores of every sequence, too')
     parser.add_argument('--json', metavar='FILE', type=Path, help='write scores, curves and sequences')
@@ -67,16 +68,25 @@ def run(args: argparse.Namespace) -> int:
     if args.list is not None:
         _print_protocols(args.list)
         return 0
-    if args.plot is not None:  # rather now than after the work
-        from mmgtrack.visualization.curves import check_suffix
-
-        check_suffix(args.plot)
+    _check_targets(args)
     evaluations = evaluate_from(args, args.results)
     _print_scores(evaluations)
     if args.per_sequence:
         _print_sequences(evaluations)
     _write(args, evaluations)
     return 0
+
+
+def _check_targets(args: argparse.Namespace) -> None:
+    """Rather now than after the work."""
+    from mmgtrack.files import check_target
+
+    if args.plot is not None:
+        from mmgtrack.visualization.curves import check_suffix
+
+        check_suffix(args.plot)
+    for path in filter(None, (args.json, args.csv, args.plot)):
+        check_target(path)
 
 
 def evaluate_from(args: argparse.Namespace, results: Sequence[str] | None) -> 'list[Evaluation]':
@@ -94,12 +104,18 @@ def evaluate_from(args: argparse.Namespace, results: Sequence[str] | None) -> 'l
         sequences=_sequences(args.sequences),
         skip_missing=args.skip_missing,
         box_format=args.boxes,
-        report_progress=None if args.quiet else _report_progress,
+        report_progress=None if args.quiet else Countdown('sequences'),
     )
-    for evaluation in evaluations:
-        for note in evaluation.notes:
-            print(f'mmgtrack: note: {evaluation.tracker}: {note}', file=sys.stderr)
+    _print_notes(evaluations)
     return evaluations
+
+
+def _print_notes(evaluations: 'Sequence[Evaluation]') -> None:
+    """On stderr; one that holds for all trackers is printed once."""
+    for note in dict.fromkeys(note for evaluation in evaluations for note in evaluation.notes):
+        trackers = [evaluation.tracker for evaluation in evaluations if note in evaluation.notes]
+        whose = '' if len(trackers) == len(evaluations) > 1 else f'{", ".join(trackers)}: '
+        print(f'mmgtrack: note: {whose}{note}', file=sys.stderr)
 
 
 def _sequences(option: str | None) -> str | list[str] | None:
@@ -112,7 +128,11 @@ def _sequences(option: str | None) -> str | list[str] | None:
     try:
         lines = Path(option).read_text(encoding='utf-8-sig').splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f'cannot read the list of sequences {option}: {error}') from error
+        reason = getattr(error, 'strerror', None) or error
+        raise DataError(
+            f"cannot read the list of sequences {option} ({reason}): give a file, 'all', or one of the "
+            f'published lists {", ".join(available_tables())}'
+        ) from error
     numbers: dict[str, int] = {}
     for number, line in enumerate(lines, 1):
         name = line.strip()
@@ -123,13 +143,6 @@ def _sequences(option: str | None) -> str | list[str] | None:
         if name:
             numbers[name] = number
     return list(numbers)
-
-
-def _report_progress(done: int, total: int) -> None:
-    """One line that rewrites itself on a terminal; nothing elsewhere."""
-    if sys.stderr.isatty() and (done % _PROGRESS_EVERY == 0 or done == total):
-        end = '\r' if done < total else '\r\x1b[K'
-        print(f'{done} of {total} sequences', end=end, file=sys.stderr, flush=True)
 
 
 def _print_protocols(word: str) -> None:
@@ -144,7 +157,7 @@ def _print_protocols(word: str) -> None:
 
 def _print_scores(evaluations: 'Sequence[Evaluation]') -> None:
     protocol = evaluations[0].protocol
-    print(f'{protocol.benchmark.title}, {len(evaluations[0].parts)} sequences, in percent')
+    print(f'{protocol.benchmark.title}, {count_of(len(evaluations[0].parts), "sequence")}, in percent')
     print(f'{protocol.name}: {protocol.rule.text} [{protocol.rule.program}]')
     rule = protocol.rule
     print_table(

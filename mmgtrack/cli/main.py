@@ -29,12 +29,6 @@ class _Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are typed, so that all mistakes look the same."""
 
     def error(self, message: str) -> NoReturn:
-        words = message.removeprefix('unrecognized arguments: ').split(' ')
-        if message.startswith('unrecognized arguments: ') and os.path.exists(words[0]):
-            raise InputError(
-                f'one SOURCE at a time, got {words[0]} besides; put a glob in quotes, so that the shell does '
-                'not take it apart'
-            )
         raise InputError(f'{message} (see {self.prog} --help)')
 
 
@@ -53,7 +47,9 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status: 0 done, 2 bad input, 130 interrupted, 141 output closed."""
     try:
-        args = build_parser().parse_args(_join_negative_boxes(sys.argv[1:] if argv is None else argv))
+        words = _join_negative_boxes(sys.argv[1:] if argv is None else argv)
+        args, surplus = build_parser().parse_known_args(words)
+        _refuse(surplus, args.command)
         command = import_module(f'mmgtrack.cli.{args.command}')
         with _one_line_warnings():
             status: int = command.run(args)
@@ -73,6 +69,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         # the interpreter flushes stdout once more at exit and would complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
+
+
+def _refuse(surplus: Sequence[str], command: str) -> None:
+    """Words that no command knows."""
+    if surplus and command == 'track' and os.path.exists(surplus[0]):
+        raise InputError(
+            f'one SOURCE at a time, got {surplus[0]} besides; put a glob in quotes, so that the shell does '
+            'not take it apart'
+        )
+    if surplus:
+        raise InputError(f'unrecognized arguments: {" ".join(surplus)} (see mmgtrack {command} --help)')
 
 
 def _join_negative_boxes(argv: Sequence[str]) -> list[str]:

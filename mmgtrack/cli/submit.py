@@ -79,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _expected(args: argparse.Namespace) -> 'Expected':
+    from mmgtrack.evaluation.results.disk import kind_of
     from mmgtrack.evaluation.submissions import FROM_ANNOTATIONS, TABLES, listed_sequences, table_sequences
 
     if args.annotations is not None:
@@ -88,7 +89,8 @@ def _expected(args: argparse.Namespace) -> 'Expected':
             f'{args.kind} has no published list; expected --annotations ROOT or --sequences FILE'
         )
     named = args.sequences or TABLES[args.kind]
-    return listed_sequences(Path(named)) if Path(named).is_file() else table_sequences(named)
+    is_file = kind_of(Path(named)) == 'file'
+    return listed_sequences(Path(named)) if is_file else table_sequences(named)
 
 
 def _count(number: int, noun: str) -> str:

@@ -11,6 +11,11 @@ def percent(value: float | None, is_absolute: bool = False) -> str:
     return f'{value:.2f}' if is_absolute else f'{100 * value:.2f}'
 
 
+def count_of(number: int, what: str) -> str:
+    """1 sequence, 2 sequences."""
+    return f'{number} {what}' if number == 1 else f'{number} {what}s'
+
+
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows below a header: words to the left, numbers to the right, two blanks between."""
     lines = [header, *rows]

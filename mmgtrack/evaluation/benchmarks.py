@@ -19,7 +19,7 @@ from mmgtrack.evaluation.annotations.nfs import NfS
 from mmgtrack.evaluation.annotations.otb import OTB
 from mmgtrack.evaluation.annotations.own import OwnSequences
 from mmgtrack.evaluation.annotations.oxuva import OxuvaAnnotations
-from mmgtrack.evaluation.annotations.plain import DTB70, UAV20L, UAV123, TColor128, TrackingNet
+from mmgtrack.evaluation.annotations.plain import DTB70, UAV20L, UAV123, Flat, TColor128, TrackingNet
 from mmgtrack.evaluation.annotations.tlp import TLP, TinyTLP
 from mmgtrack.evaluation.annotations.vot import VotAnnotations
 from mmgtrack.evaluation.neuron import OTB_LIKE_RULES, OtbLikeRule
@@ -42,7 +42,7 @@ from mmgtrack.evaluation.rules.vot_got10k import VotGot10kRule
 from mmgtrack.evaluation.rules.vot_long_term import VotLongTermRule
 from mmgtrack.evaluation.rules.vot_multi_start import VotMultiStartRule
 from mmgtrack.evaluation.rules.vot_reset import VotResetRule
-from mmgtrack.packaged_configs import suggest
+from mmgtrack.packaged_configs import suggest, suggestions
 
 AnyRule = Rule[Any, Any]
 
@@ -105,6 +105,7 @@ _LASOT = {
     **_F1,
 }
 _LASOT_EXT = {**_circulating('lasot_ext', Got10kToolkitLasotRule(), _EVERY_FRAME, visible=True), **_F1}
+_OWN = {**_circulating('lasot_ext', Got10kToolkitLasotRule(), _EVERY_FRAME, visible=True), **_F1}
 _UAV = _circulating('uav', _GOT10K_WITHOUT_NAN, OTB_LIKE_RULES['uav123'], visible=True)
 _OTB2013, _OTB2015, _NFS, _TCOLOR128, _DTB70 = (
     _circulating('other', _GOT10K, OTB_LIKE_RULES[name])
@@ -126,20 +127,42 @@ BENCHMARKS = (
     Benchmark('tcolor128', 'TColor-128', TColor128, _OTB_RULE, _TCOLOR128, 'tcolor128'),
     Benchmark('dtb70', 'DTB70', DTB70, _OTB_RULE, _DTB70, 'dtb70'),
     Benchmark('tlp', 'TLP', TLP, TlpRule(), _TLP, 'tlp'),
-    Benchmark('tiny_tlp', 'TinyTLP', TinyTLP, TlpRule(), _TLP, 'tlp'),
+    Benchmark('tiny_tlp', 'TinyTLP', TinyTLP, TlpRule(), _TLP, 'tiny_tlp'),
     Benchmark(
         'got10k_val', 'GOT-10k, val', GOT10k, Got10kRule(), {'neuron': NeuronGot10kRule()}, 'got10k_val'
     ),
     Benchmark('trackingnet', 'TrackingNet', TrackingNet, TrackingNetRule()),
-    Benchmark('oxuva_dev', 'OxUvA, dev', OxuvaAnnotations, OxuvaRule(), table='oxuva_dev'),
-    Benchmark('vot_longterm', 'VOT long-term', VotAnnotations, VotLongTermRule()),
     Benchmark(
-        'vot2018', 'VOT2018, with resets', VotAnnotations, VotResetRule(100, 356), {'got10k': VotGot10kRule()}
+        'oxuva_dev',
+        'OxUvA, dev',
+        OxuvaAnnotations,
+        OxuvaRule(),
+        {'cached': OxuvaRule(order='sorted')},
+        'oxuva_dev',
     ),
-    Benchmark('vot2019', 'VOT2019, with resets', VotAnnotations, VotResetRule(46, 291)),
-    Benchmark('vot2020', 'VOT2020', VotAnnotations, VotMultiStartRule(115, 755)),
+    Benchmark('vot_longterm', 'VOT long-term, any workspace', VotAnnotations, VotLongTermRule()),
+    Benchmark(
+        'vot2018_longterm', 'VOT2018 long-term', VotAnnotations, VotLongTermRule(), table='vot2018_longterm'
+    ),
+    Benchmark(
+        'vot2019_longterm',
+        'VOT2019 and VOT2020 long-term',
+        VotAnnotations,
+        VotLongTermRule(),
+        table='vot2019_longterm',
+    ),
+    Benchmark(
+        'vot2018',
+        'VOT2018, with resets',
+        VotAnnotations,
+        VotResetRule(100, 356),
+        {'got10k': VotGot10kRule()},
+        'vot2018',
+    ),
+    Benchmark('vot2019', 'VOT2019, with resets', VotAnnotations, VotResetRule(46, 291), table='vot2019'),
+    Benchmark('vot2020', 'VOT2020', VotAnnotations, VotMultiStartRule(115, 755), table='vot2020'),
     Benchmark('vot2021', 'VOT2021', VotAnnotations, VotMultiStartRule(115, 755)),
-    Benchmark('vot2022', 'VOT2022', VotAnnotations, VotMultiStartRule(115, 755)),
+    Benchmark('vot2022', 'VOT2022', VotAnnotations, VotMultiStartRule(115, 755), table='vot2022'),
     Benchmark('vot_unsupervised', 'VOT, one pass', VotAnnotations, VotAccuracyRule(burnin=10)),
     Benchmark('mot', 'identities in MOT files', MotAnnotations, MotRule()),
     Benchmark(
@@ -149,7 +172,8 @@ BENCHMARKS = (
         AverageRecallRule(),
         {'mmdet-legacy': AverageRecallRule('legacy'), 'coco': AverageRecallRule('coco')},
     ),
-    Benchmark('own', 'own sequences', OwnSequences, LasotMatlabRule(), _LASOT_EXT),
+    Benchmark('own', 'own sequences', OwnSequences, LasotMatlabRule(), _OWN),
+    Benchmark('flat', 'sequences as anno/NAME.txt', Flat, LasotMatlabRule(), _OWN),
 )
 
 
@@ -166,8 +190,19 @@ def all_protocols() -> tuple[Protocol, ...]:
 
 
 def find_protocol(name: str) -> Protocol:
-    """The protocol of that name. Raises InputError that lists the nearest names for an unknown one."""
+    """The protocol of that name, in upper or lower case.
+
+    Raises InputError that lists the nearest names for an unknown one.
+    """
     known = {protocol.name: protocol for protocol in all_protocols()}
-    if name in known:
-        return known[name]
-    raise InputError(f'there is no protocol {name!r}; {suggest(name, tuple(known))}')
+    wanted = name.casefold()
+    if wanted in known:
+        return known[wanted]
+    benchmark, _, program = wanted.partition('@')
+    variants = [each for each in known if each.startswith(f'{benchmark}@')]
+    if program and benchmark in known and not suggestions(wanted, variants):
+        rules = ', '.join(variants) or 'none but its own'
+        raise InputError(f'{benchmark} has no rule {program!r}, only: {rules}')
+    begins = [each for each in known if each.startswith(wanted)]
+    hint = f'did you mean {", ".join(begins)}?' if begins else suggest(wanted, tuple(known))
+    raise InputError(f'there is no protocol {name!r}; {hint}')

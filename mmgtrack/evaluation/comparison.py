@@ -1,13 +1,14 @@
 """Whether one tracker is better than another on a benchmark, or merely luckier with its sequences."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mmgtrack.errors import InputError
 from mmgtrack.evaluation.evaluate import Evaluation
-from mmgtrack.evaluation.rules.base import Part
+from mmgtrack.evaluation.rules.base import Part, Rule
 
 CONFIDENCE = 0.95
 NUM_DRAWS = 2000  # ours: the bounds of 95 % then move by about 2 % of their distance from draw to draw
@@ -62,6 +63,7 @@ def compare(
     score: str | None = None,
     num_draws: int = NUM_DRAWS,
     seed: int = 0,
+    report_progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
     """Paired bootstrap: sequences are drawn with replacement, the same ones for both trackers.
 
@@ -74,27 +76,22 @@ def compare(
         score: one of the protocol's columns; None: the first.
         num_draws: more of them make the bounds steadier.
         seed: same seed, same bounds.
+        report_progress: called with the number of draws done and their total.
 
     Raises InputError where the two do not compare or the protocol has no such score.
     """
-    rule = first.protocol.rule
-    score = rule.columns[0] if score is None else score
-    if score not in first.scores.values:
-        raise InputError(f'{first.protocol.name} has the scores {", ".join(rule.columns)}, got {score!r}')
+    score = first.protocol.rule.columns[0] if score is None else score
     if first.protocol != second.protocol or _names(first) != _names(second):
         raise InputError('trackers compare under the same protocol and on the same sequences only')
     if num_draws < 1:
         raise InputError(f'expected at least one draw, got {num_draws}')
+    rule = first.protocol.rule.without_errors()
+    totals = rule.total(first.parts).values
+    comparable = [name for name in rule.columns if name in totals]
+    if score not in comparable:
+        raise InputError(f'{first.protocol.name} compares by {", ".join(comparable)}, got {score!r}')
     units = _units(first.parts)
-    rng = np.random.default_rng(seed)
-    differences = np.full(num_draws, np.nan)
-    for draw in range(num_draws):
-        chosen = np.concatenate([units[unit] for unit in rng.integers(len(units), size=len(units))])
-        before, after = (
-            rule.total([evaluation.parts[index] for index in chosen]).values[score]
-            for evaluation in (first, second)
-        )
-        differences[draw] = after - before
+    differences = _draw_differences(rule, first, second, score, units, num_draws, seed, report_progress)
     counted = differences[np.isfinite(differences)]
     low, high = _bounds(counted)
     return Comparison(
@@ -108,6 +105,31 @@ def compare(
         len(counted),
         _sequence_differences(first, second, score),
     )
+
+
+def _draw_differences(
+    rule: Rule[Any, Any],
+    first: Evaluation,
+    second: Evaluation,
+    score: str,
+    units: Sequence[np.ndarray],
+    num_draws: int,
+    seed: int,
+    report_progress: Callable[[int, int], None] | None,
+) -> np.ndarray:
+    """(num_draws,) differences of the totals over drawn units; nan where a total is."""
+    rng = np.random.default_rng(seed)
+    differences = np.full(num_draws, np.nan)
+    for draw in range(num_draws):
+        chosen = np.concatenate([units[unit] for unit in rng.integers(len(units), size=len(units))])
+        before, after = (
+            rule.total([evaluation.parts[index] for index in chosen]).values[score]
+            for evaluation in (first, second)
+        )
+        differences[draw] = after - before
+        if report_progress is not None:
+            report_progress(draw + 1, num_draws)
+    return differences
 
 
 def _names(evaluation: Evaluation) -> list[str]:
@@ -134,7 +156,9 @@ def _sequence_differences(
     first: Evaluation, second: Evaluation, score: str
 ) -> tuple[SequenceDifference, ...]:
     pairs = (
-        SequenceDifference(a.name, a.scores.values[score], b.scores.values[score])
+        SequenceDifference(
+            a.name, a.scores.values.get(score, float('nan')), b.scores.values.get(score, float('nan'))
+        )
         for a, b in zip(first.parts, second.parts, strict=True)
     )
     counted = (pair for pair in pairs if np.isfinite(pair.difference))

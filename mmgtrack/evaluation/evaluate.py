@@ -2,10 +2,13 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from mmgtrack.errors import DataError, InputError
 from mmgtrack.evaluation.annotations.base import Annotations, BoxTruth
@@ -13,12 +16,7 @@ from mmgtrack.evaluation.benchmarks import Protocol, find_protocol
 from mmgtrack.evaluation.results.box_results import BoxResults
 from mmgtrack.evaluation.results.files import MissingResultError, ResultFiles
 from mmgtrack.evaluation.rules.base import Part, Scores
-from mmgtrack.sequence_tables import load_table
-
-ALL = 'all'
-"""For ``sequences``: all that the annotations hold."""
-
-_NAMES_SHOWN = 5
+from mmgtrack.evaluation.selection import select_sequences, some_of
 
 PathLike = str | os.PathLike[str]
 
@@ -66,116 +64,124 @@ def evaluate(
     """
     if isinstance(protocol, str):
         protocol = find_protocol(protocol)
-    if not results:
-        raise InputError('give the results of at least one tracker')
-    trackers = [ResultFiles(source, box_format) for source in results]
+    _check_sources(results)
+    trackers = [_Measured(ResultFiles(source, box_format)) for source in results]
     truths = protocol.benchmark.annotations(Path(annotations))
     names = select_sequences(protocol, truths, sequences)
-    parts, missing = _measure_all(protocol, truths, names, trackers, report_progress)
+    _measure_all(protocol, truths, names, trackers, report_progress)
+    missing = {name for tracker in trackers for name in tracker.missing}
     if missing and not skip_missing:
-        raise DataError(_missing_message(missing, trackers, len(names)))
+        raise DataError(_missing_message(trackers, len(names)))
     kept = [name for name in names if name not in missing]
     if not kept:
         raise DataError(f'no sequence of {annotations} has a result of every tracker')
-    left_out = [_left_out_note(missing, len(names))] if missing else []
-    labels = _labels(trackers)
+    left_out = [name for name in names if name in missing]
     first = truths.read(kept[0])
+    labels = _labels([tracker.files for tracker in trackers])
     return [
         Evaluation(
             protocol,
             label,
-            files.source,
-            chosen := tuple(parts[index][name] for name in kept),
+            tracker.files.source,
+            chosen := tuple(tracker.parts[name] for name in kept),
             protocol.rule.total(chosen),
-            (*left_out, *protocol.rule.notes(chosen), *_notes(files, first)),
+            (*_left_out_note(left_out, len(names)), *tracker.notes(first), *protocol.rule.notes(chosen)),
         )
-        for index, (label, files) in enumerate(zip(labels, trackers, strict=True))
+        for label, tracker in zip(labels, trackers, strict=True)
     ]
 
 
-def select_sequences(
-    protocol: Protocol, truths: Annotations[Any], wanted: str | Sequence[str] | None
-) -> tuple[str, ...]:
-    """Names of the sequences to judge; the arguments are those of ``evaluate``."""
-    there = set(truths.names)
-    if isinstance(wanted, str) and wanted != ALL:
-        raise InputError(f'sequences are {ALL!r} or a list of names, got {wanted!r}')
-    table = protocol.benchmark.table
-    if wanted == ALL or (wanted is None and table is None):
-        return truths.names
-    names = tuple(wanted) if wanted is not None else load_table(str(table)).names
-    twice = [name for name, count in Counter(names).items() if count > 1]
+@dataclass
+class _Measured:
+    """What came out of one tracker's files so far.
+
+    other_rows: of sequences whose result has another number of rows than the truth, both numbers.
+    """
+
+    files: ResultFiles
+    parts: dict[str, Part] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    other_rows: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def measure(self, protocol: Protocol, name: str, truth: Any) -> None:
+        try:
+            result = protocol.rule.read(self.files, truth)
+        except MissingResultError:
+            self.missing.append(name)
+            return
+        if isinstance(truth, BoxTruth) and isinstance(result, np.ndarray) and len(result) != len(truth.boxes):
+            self.other_rows[name] = len(result), len(truth.boxes)
+        try:
+            self.parts[name] = protocol.rule.measure(truth, result)
+        except DataError as error:
+            raise DataError(f'{self._place(name)}: {error}') from error
+
+    def notes(self, truth: Any) -> tuple[str, ...]:
+        """What should be known of the files; truth: of a sequence that was judged."""
+        notes: tuple[str, ...] = ()
+        if self.other_rows:
+            name, (rows, frames) = next(iter(self.other_rows.items()))
+            notes = (
+                f'{len(self.other_rows)} of {len(self.parts)} results have another number of rows than the '
+                f'truth, and were cut or filled as the rule has it: {name} has {rows} for {frames} frames',
+            )
+        if isinstance(truth, BoxTruth) and BoxResults in self.files.views:
+            notes += BoxResults.of(self.files).notes(truth.name, truth.boxes[0])
+        return notes
+
+    def _place(self, name: str) -> str:
+        """The file of a sequence, or the tracker's folder where the rule chooses its files otherwise."""
+        if BoxResults in self.files.views:
+            with suppress(DataError):
+                return self.files.where(BoxResults.of(self.files).index.boxes(name)[0])
+        return str(self.files.source)
+
+
+def _check_sources(results: Sequence[PathLike]) -> None:
+    if not results:
+        raise InputError('give the results of at least one tracker')
+    twice = [source for source, count in Counter(map(os.path.abspath, results)).items() if count > 1]
     if twice:
-        raise DataError(f'the list of sequences holds {twice[0]!r} more than once')
-    if not names:
-        raise DataError('the list of sequences is empty')
-    lacking = [name for name in names if name not in there]
-    if lacking and wanted is None:
-        raise DataError(
-            f'{truths.root} has annotations of {len(names) - len(lacking)} of the {len(names)} sequences of '
-            f'{protocol.benchmark.title} ({_some(lacking)} missing): give the whole benchmark, or choose '
-            'sequences (--sequences all: those that are there)'
-        )
-    if lacking:
-        raise DataError(f'{truths.root} has no annotations of {_some(lacking)}')
-    if wanted is None:  # in the order of the annotations, on which OxUvA's bootstrap depends
-        return tuple(name for name in truths.names if name in set(names))
-    return names
+        raise InputError(f'the results {twice[0]} are given more than once')
 
 
 def _measure_all(
     protocol: Protocol,
     truths: Annotations[Any],
     names: Sequence[str],
-    trackers: Sequence[ResultFiles],
+    trackers: Sequence[_Measured],
     report_progress: Callable[[int, int], None] | None,
-) -> tuple[list[dict[str, Part]], dict[str, list[int]]]:
-    """Parts by tracker and name, and the trackers that lack a sequence, by its name."""
-    parts: list[dict[str, Part]] = [{} for _ in trackers]
-    missing: dict[str, list[int]] = {}
+) -> None:
     for done, name in enumerate(names, start=1):
         truth = truths.read(name)
-        for index, files in enumerate(trackers):
-            try:
-                result = protocol.rule.read(files, truth)
-            except MissingResultError:
-                missing.setdefault(name, []).append(index)
-                continue
-            parts[index][name] = protocol.rule.measure(truth, result)
+        for tracker in trackers:
+            tracker.measure(protocol, name, truth)
         if report_progress is not None:
             report_progress(done, len(names))
-    return parts, missing
 
 
-def _missing_message(missing: dict[str, list[int]], trackers: Sequence[ResultFiles], total: int) -> str:
-    index = next(iter(missing.values()))[0]
-    lacking = [name for name, indices in missing.items() if index in indices]
+def _missing_message(trackers: Sequence[_Measured], total: int) -> str:
+    tracker = next(tracker for tracker in trackers if tracker.missing)
+    found = BoxResults.of(tracker.files).names() if BoxResults in tracker.files.views else ()
+    there = f'; its files are those of {some_of(found)}' if found and not tracker.parts else ''
     return (
-        f'{trackers[index].source} has no result of {len(lacking)} of {total} sequences ({_some(lacking)}): '
-        'add them, or leave them out for all trackers (--skip-missing)'
+        f'{tracker.files.source} has no result of {len(tracker.missing)} of {total} sequences '
+        f'({some_of(tracker.missing)}){there}: add them, or leave them out for all trackers (--skip-missing)'
     )
 
 
-def _left_out_note(missing: dict[str, list[int]], total: int) -> str:
-    lacking = _some(list(missing))
-    return f'{len(missing)} of {total} sequences left out, because a tracker lacks them: {lacking}'
-
-
-def _notes(files: ResultFiles, truth: Any) -> Iterator[str]:
-    """What the boxes look like, where the rule looked at boxes; truth: of a sequence that was judged."""
-    if not isinstance(truth, BoxTruth) or BoxResults not in files.views:
-        return
-    boxes = BoxResults.of(files)
-    notes = (boxes.integer_note, boxes.first_row_hint(truth.name, truth.boxes[0]))
-    yield from (note for note in notes if note is not None)
+def _left_out_note(names: Sequence[str], total: int) -> tuple[str, ...]:
+    if not names:
+        return ()
+    return (f'{len(names)} of {total} sequences left out, because a tracker lacks them: {some_of(names)}',)
 
 
 def _labels(trackers: Sequence[ResultFiles]) -> list[str]:
-    """Names of the trackers; the whole path where two have the same name."""
-    counts = Counter(files.name for files in trackers)
-    return [files.name if counts[files.name] == 1 else str(files.source) for files in trackers]
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ', '.join(names[:_NAMES_SHOWN])
-    return shown if len(names) <= _NAMES_SHOWN else f'{shown} and {len(names) - _NAMES_SHOWN} more'
+    """Names of the trackers; if two have the same, with as much of their paths as tells them apart."""
+    paths = [(*Path(os.path.abspath(files.source)).parts[:-1], files.name) for files in trackers]
+    labels = [files.name for files in trackers]
+    for length in range(2, max(map(len, paths)) + 1):
+        if len(set(labels)) == len(labels):
+            break
+        labels = ['/'.join(parts[-length:]) for parts in paths]
+    return labels

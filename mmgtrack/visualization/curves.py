@@ -37,16 +37,23 @@ class Panel:
 
 
 _ONE_PASS = (
-    Panel('success', (0, 1), 'IoU', 'share of frames above', 'success'),
-    Panel('precision', (0, 50), 'centre error in pixels', 'share of frames within', 'precision'),
+    Panel('success', (0, 1), 'IoU above', 'share of frames', 'success'),
+    Panel('precision', (0, 50), 'centre error within, in pixels', 'share of frames', 'precision'),
     Panel(
-        'norm_precision', (0, 0.5), 'centre error in target sizes', 'share of frames within', 'norm_precision'
+        'norm_precision',
+        (0, 0.5),
+        'centre error within, in sizes',
+        'share of frames',
+        'norm_precision',
     ),
+    Panel('success', (0, 1), 'IoU above', 'share of frames', 'ao'),
     Panel('lsm', (0.5, 1), 'share of frames tracked', 'longest stretch', 'lsm_0.95'),
 )
 _CONFIDENCE = (Panel('precision', 'recall', 'recall', 'precision', 'f'),)
 _LENGTHS = (Panel('eao', (0, -1), 'frames', 'expected average overlap', 'eao'),)
-_IDENTITIES = tuple(Panel(name, (0.05, 0.95), 'IoU', name, name) for name in ('hota', 'deta', 'assa'))
+_IDENTITIES = tuple(
+    Panel(name, (0.05, 0.95), 'IoU', f'{name} there', name) for name in ('hota', 'deta', 'assa')
+)
 
 
 def plot_curves(evaluations: Sequence[Evaluation], path: Path) -> None:
@@ -84,7 +91,7 @@ def panels_of(scores: Scores) -> tuple[Panel, ...]:
     if 'recall' in scores.curves:
         return _CONFIDENCE
     known = (*_ONE_PASS, *_LENGTHS, *_IDENTITIES)
-    return tuple(panel for panel in known if panel.curve in scores.curves)
+    return tuple(panel for panel in known if panel.curve in scores.curves and panel.score in scores.values)
 
 
 def _draw(axes: 'Axes', panel: Panel, evaluations: Sequence[Evaluation]) -> None:
@@ -94,12 +101,16 @@ def _draw(axes: 'Axes', panel: Panel, evaluations: Sequence[Evaluation]) -> None
         options: dict[str, Any] = {
             'color': (red / 255, green / 255, blue / 255),
             'linestyle': _STYLES[index // len(PALETTE) % len(_STYLES)],
-            'label': f'{evaluation.tracker} [{100 * scores.values[panel.score]:.2f}]',
+            'label': f'{evaluation.tracker} [{_percent(scores.values[panel.score])}]',
         }
         axes.plot(_x_values(panel, scores), scores.curves[panel.curve], **options)
-    axes.set(xlabel=panel.x_label, ylabel=panel.y_label, ylim=(0, 1))
+    axes.set(title=f'[{panel.score}]', xlabel=panel.x_label, ylabel=panel.y_label, ylim=(0, 1))
     axes.grid(alpha=0.3)
     axes.legend(fontsize='small')
+
+
+def _percent(value: float) -> str:
+    return f'{100 * value:.2f}' if np.isfinite(value) else '-'
 
 
 def _x_values(panel: Panel, scores: Scores) -> np.ndarray:

@@ -61,6 +61,16 @@ def test_files(folder: Path) -> None:
     assert len(list(folder.glob('*.part'))) == 0
 
 
+def test_a_note_for_all_trackers_is_printed_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_results(folder / 'few', {'cat-1': 4})
+    command = words(folder, 'evaluate', '--results', str(folder / 'good'), str(folder / 'few'))
+    assert main([*command, '--skip-missing']) == 0
+    out, err = capsys.readouterr()
+    assert '1 sequence, in percent' in out
+    assert err.count('2 of 3 sequences left out') == 1
+    assert sum('whole numbers' in line for line in err.splitlines()) == 2  # each with its own count
+
+
 def test_list_of_sequences(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / 'chosen.txt').write_text('dog-1\n\ncat-1\n')
     command = words(folder, 'evaluate', *results(folder, 'good'), sequences=str(folder / 'chosen.txt'))
@@ -96,6 +106,8 @@ def test_compare(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ('options', 'message'),
     [
         (['--results', 'good'], '--protocol, --annotations must be given'),
+        (['--protocol=lasot', '--annotations=lasot', '--results=good', '--json=no/a.json'], 'no folder no'),
+        (['--list', 'lasot', 'surplus'], 'unrecognized arguments: surplus (see mmgtrack evaluate --help)'),
         (['--protocol', 'lasot', '--annotations', 'lasot'], '--results must be given'),
         (['--protocol', 'laso', '--annotations', 'lasot', '--results', 'good'], 'did you mean lasot'),
         (['--protocol', 'lasot', '--annotations', 'none', '--results', 'good'], 'none does not exist'),

@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 from mmgtrack.cli import submit
-from mmgtrack.errors import DataError, InputError
+from mmgtrack.errors import DataError, InputError, OutputError
 from mmgtrack.evaluation.results.files import ResultFiles
 from mmgtrack.evaluation.submissions import COLLECTORS
 
+from ..evaluation.nobody import raised_as_nobody
+
+LONG = 'x' * 300
 ROWS = '10,20,30,40\n11,21,31,41\n'
 
 
@@ -77,12 +80,27 @@ def test_other_boxes() -> None:
         ),
         (['plain', 'none', '--sequences', 'names.txt'], DataError, 'none is no folder and no zip archive'),
         (['plain', 'trk', '--sequences', 'none.txt'], DataError, "there is no list of sequences 'none.txt'"),
-        (['vot', 'trk', '--annotations', 'none'], DataError, 'none holds no list.txt of VOT'),
+        (['vot', 'trk', '--annotations', 'none'], DataError, 'none does not exist: give the folder'),
+        (['vot', 'trk', '--annotations', 'trk'], DataError, 'trk holds no list.txt of VOT'),
+        (['plain', LONG, '--annotations', 'trk'], DataError, '^cannot read x'),
+        (['plain', 'trk', '--sequences', LONG], DataError, '^cannot read x'),
+        *(([kind, 'trk', '--annotations', LONG], DataError, '^cannot read x') for kind in COLLECTORS),
+        (['plain', 'trk', '--sequences', 'names.txt', '--out', LONG], OutputError, '^cannot write x'),
     ],
 )
 def test_mistakes(words: list[str], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         run(*words)
+
+
+@pytest.mark.parametrize('option', ['--sequences', '--annotations'])
+@pytest.mark.parametrize('kind', list(COLLECTORS))
+def test_a_folder_that_may_not_be_looked_into(kind: str, option: str, tmp_path: Path) -> None:
+    Path('closed/set').mkdir(parents=True)
+    Path('closed').chmod(0)
+    said = raised_as_nobody(tmp_path, lambda: run(kind, 'trk', option, 'closed/set', '--check-only'))
+    Path('closed').chmod(0o700)
+    assert said.startswith('DataError: cannot read closed/set') and said.endswith('Permission denied')
 
 
 def test_every_kind_is_offered() -> None:

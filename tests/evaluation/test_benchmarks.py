@@ -38,7 +38,19 @@ def test_records_are_frozen_and_their_lists_exist(benchmark) -> None:
         assert len(load_table(benchmark.table).names) > 0
 
 
-@pytest.mark.parametrize(('name', 'hint'), [('lassot', 'lasot'), ('lasot@pysott', 'lasot@pysot')])
+def test_names_are_found_in_any_case() -> None:
+    assert find_protocol('LaSOT@PySOT').name == 'lasot@pysot'
+
+
+def test_a_rule_that_a_benchmark_does_not_have() -> None:
+    with pytest.raises(InputError, match=r'vot2022 has no rule .pysot., only: none but its own'):
+        find_protocol('vot2022@pysot')
+
+
+@pytest.mark.parametrize(
+    ('name', 'hint'),
+    [('lassot', 'lasot'), ('lasot@pysott', 'lasot@pysot'), ('got10k', 'did you mean got10k_val,')],
+)
 def test_an_unknown_protocol_lists_its_neighbours(name: str, hint: str) -> None:
     with pytest.raises(InputError, match=f'no protocol {name!r}.*{hint}'):
         find_protocol(name)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from mmgtrack.errors import InputError
 from mmgtrack.evaluation.comparison import compare
-from mmgtrack.evaluation.evaluate import ALL, Evaluation, evaluate
+from mmgtrack.evaluation.evaluate import Evaluation, evaluate
+from mmgtrack.evaluation.selection import ALL
 from tests.evaluation.small_lasot import write_annotations, write_results
 
 LENGTHS = {f'cat-{k}': 4 + k for k in range(1, 13)}
@@ -80,7 +81,7 @@ def test_swapping_the_trackers_mirrors_everything(
 def test_what_does_not_compare(tmp_path: Path) -> None:
     hits = {name: 2 for name in LENGTHS}
     a, b = evaluations(tmp_path, hits, hits)
-    with pytest.raises(InputError, match=r"has the scores success, .* got 'hota'"):
+    with pytest.raises(InputError, match=r"lasot compares by success, precision, .* got 'hota'"):
         compare(a, b, score='hota')
     with pytest.raises(InputError, match='at least one draw, got 0'):
         compare(a, b, num_draws=0)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from mmgtrack.errors import DataError, InputError
-from mmgtrack.evaluation.evaluate import ALL, evaluate
+from mmgtrack.evaluation.evaluate import evaluate
+from mmgtrack.evaluation.selection import ALL
 from tests.evaluation.small_lasot import BOX, SEQUENCES, write_annotations, write_results, write_rows
 
 HITS = {'cat-1': 2, 'cat-2': 10, 'dog-1': 5}
@@ -41,7 +42,7 @@ def test_a_zip_archive_is_a_folder(root: Path, results: Path) -> None:
 def test_trackers_of_one_name_go_by_their_path(root: Path, results: Path, tmp_path: Path) -> None:
     other = write_results(tmp_path / 'others' / 'ours', {**HITS, 'cat-1': 4})
     found = evaluate('lasot', [results, other], root, sequences=ALL)
-    assert [each.tracker for each in found] == [str(results), str(other)]
+    assert [each.tracker for each in found] == ['results/ours', 'others/ours']
     assert found[1].scores.values['success'] > found[0].scores.values['success']
 
 
@@ -108,6 +109,42 @@ def test_corners_are_noted_and_read_when_asked(root: Path, tmp_path: Path, box_f
     assert any(f'read as {box_format}' in note for note in wrong.notes)
     (right,) = evaluate('lasot', [tmp_path / 'corners'], root, sequences=['cat-1'], box_format=box_format)
     assert right.scores.values['success'] == pytest.approx(20 / 21, rel=1e-12)
+
+
+def test_other_numbers_of_rows_are_noted(root: Path, results: Path, tmp_path: Path) -> None:
+    for name, rows in (('long', 6), ('short', 3)):
+        shutil.copytree(results, tmp_path / name)
+        write_rows(tmp_path / name / 'cat-1.txt', [BOX] * rows)
+    (found,) = evaluate('lasot', [tmp_path / 'long'], root, sequences=ALL)
+    assert '1 of 3 results have another number of rows' in found.notes[0]
+    assert found.notes[0].endswith('cat-1 has 6 for 4 frames')
+    (found,) = evaluate('lasot@got10k', [tmp_path / 'short'], root, sequences=ALL)
+    assert found.notes[0].endswith('cat-1 has 3 for 4 frames')
+    with pytest.raises(DataError, match=r'short/cat-1\.txt: cat-1: expected 4 rows'):
+        evaluate('lasot', [tmp_path / 'short'], root, sequences=ALL)
+
+
+def test_names_in_another_case_or_of_another_program(tmp_path: Path) -> None:
+    for folder, file in (('Basketball', 'groundtruth_rect'), ('Jogging', 'groundtruth_rect.1')):
+        write_rows(tmp_path / 'otb' / folder / f'{file}.txt', [BOX] * 3)
+    for name in ('Basketball', 'Jogging_1'):
+        write_rows(tmp_path / 'ours' / f'{name}.txt', [BOX] * 3)
+    wanted = ['basketball', 'Jogging.1']
+    (found,) = evaluate('otb2015', [tmp_path / 'ours'], tmp_path / 'otb', sequences=wanted)
+    assert [part.name for part in found.parts] == ['Basketball', 'Jogging-1']
+    with pytest.raises(DataError, match='no annotations of Basketbal: did you mean Basketball'):
+        evaluate('otb2015', [tmp_path / 'ours'], tmp_path / 'otb', sequences=['Basketbal'])
+
+
+def test_results_given_twice(root: Path, results: Path) -> None:
+    with pytest.raises(InputError, match='ours are given more than once'):
+        evaluate('lasot', [results, results.parent / '.' / 'ours'], root, sequences=ALL)
+
+
+def test_the_message_names_what_is_there_instead(root: Path, tmp_path: Path) -> None:
+    write_rows(tmp_path / 'other' / 'horse-1.txt', [BOX] * 3)
+    with pytest.raises(DataError, match=r'no result of 3 of 3 sequences .*; its files are those of horse-1'):
+        evaluate('lasot', [tmp_path / 'other'], root, sequences=ALL)
 
 
 def test_progress_counts_to_the_end(root: Path, results: Path) -> None:

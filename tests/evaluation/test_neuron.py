@@ -176,3 +176,8 @@ def test_sizes_must_agree() -> None:
         score_otb_like(boxes(BOX, BOX), boxes(BOX))
     with pytest.raises(DataError, match='expected 2 cover values'):
         got10k_frames(boxes(BOX, BOX), boxes(BOX, BOX), np.ones(3), (9, 9))
+
+
+def test_equal_boxes_have_no_centre_error() -> None:
+    boxes = np.random.default_rng(0).uniform(0, 500, (1000, 4)).round(3)
+    assert not centre_error(boxes, boxes.copy()).any()

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from mmgtrack.errors import OutputError
-from mmgtrack.evaluation.evaluate import ALL, Evaluation, evaluate
+from mmgtrack.evaluation.evaluate import Evaluation, evaluate
 from mmgtrack.evaluation.report import as_dict, write_csv, write_json
+from mmgtrack.evaluation.selection import ALL
 from tests.evaluation.small_lasot import write_annotations, write_results
 
 

@@ -232,8 +232,19 @@ FAULTS = [
     (
         'oxuva',
         {'v1_o1.csv': prediction('v1_o1', 1, 'false,0,,,,') + prediction('v1_o1', 90, 'true,1,0.5,0.4,0,1')},
-        ['v1_o1: the box of frame 90 ends before it begins'],
+        ['v1_o1: the box of frame 90 has no size; say absent there'],
     ),
+    (
+        'oxuva',
+        {'v1_o1.csv': prediction('v1_o1', 1) + prediction('v1_o1', 90, 'true,1,0.4,0.4,0,1')},
+        ['v1_o1: the box of frame 90 has no size; say absent there'],
+    ),
+    (
+        'oxuva',
+        {'v1_o1.csv': prediction('v1_o1', 1) + prediction('v1_o1', 90) * 2},
+        ['trk/v1_o1.csv, line 3: expected video,object,'],
+    ),
+    ('trackingnet', {'A_1.txt': ROWS.replace('31,41', '0,0')}, []),
     ('vot', {'unsupervised/bag/bag_001.txt': None}, ['unsupervised/bag: no result']),
     ('vot', {'unsupervised/cup/cup_001.txt': '1\n'}, ['unsupervised/cup: not a sequence of this set']),
     ('vot', {'unsupervised/bag/cup_001.txt': '1\n'}, ['unsupervised/bag/cup_001.txt: not a file of bag']),
@@ -250,7 +261,17 @@ FAULTS = [
             'baseline/ants/ants_00000003.txt': '1\n0\n',
             'baseline/ants/ants_00000003_confidence.value': '\n1\n',
         },
-        ['baseline/ants/ants_00000003: 2 rows, expected 1 or 4'],
+        ['baseline/ants/ants_00000003: 2 rows, expected 4'],
+    ),
+    (
+        'vot',  # as if the anchor's run went forward
+        {'baseline/ants/ants_00000003.txt': '1\n', 'baseline/ants/ants_00000003_confidence.value': '\n'},
+        ['baseline/ants/ants_00000003: 1 rows, expected 4'],
+    ),
+    (
+        'vot',  # as if it went backward
+        {'baseline/bag/bag_00000000.txt': '1\n', 'baseline/bag/bag_00000000_confidence.value': '\n'},
+        ['baseline/bag/bag_00000000: 1 rows, expected 3'],
     ),
     (
         'vot',
@@ -314,8 +335,27 @@ def test_listed_sequences(tmp_path: Path) -> None:
     path.write_text('A_1\nB_1,x\n')
     with pytest.raises(DataError, match=r"list\.txt, line 2: expected NAME or NAME,FRAMES, got 'B_1,x'"):
         listed_sequences(path)
-    with pytest.raises(DataError, match='cannot read the list of sequences'):
-        listed_sequences(tmp_path / 'nowhere.txt')
+    path.write_text('A_1,3\nB_1\nA_1\n')
+    with pytest.raises(DataError, match=r'list\.txt, line 3: A_1 stands in line 1 already'):
+        listed_sequences(path)
+    for frames in ('0', '1.5', '-1', '9' * 5000, '1e300', '2,3'):
+        path.write_text(f'A_1\nB_1,{frames}\n')
+        with pytest.raises(DataError, match=r'list\.txt, line 2: expected NAME or NAME,FRAMES, got'):
+            listed_sequences(path)
+    for name in ('nowhere.txt', 'x' * 300):
+        with pytest.raises(DataError, match=f'^cannot read .*/{name}'):
+            listed_sequences(tmp_path / name)
+
+
+def test_runs_from_anchors_that_are_not_known(tmp_path: Path) -> None:
+    folder = write(tmp_path / 'trk', {'baseline/ants/ants_00000001.txt': '1\n0\n'})
+    assert check_submission('vot', ResultFiles(folder), Expected(('ants',), {'ants': 3})) == []
+    for frames, wanted in ((4, '2 rows, expected 3'), (6, '2 rows, expected 5')):
+        anchors = {'ants': np.array([0.0, 1, 0, 0, 0, 0])}
+        found = check_submission(
+            'vot', ResultFiles(folder), Expected(('ants',), {'ants': frames}, anchors=anchors)
+        )
+        assert len(found) == 1 and wanted in found[0]
 
 
 @pytest.mark.parametrize('kind, count', [('got10k', 180), ('trackingnet', 511), ('oxuva', 166)])
@@ -347,9 +387,11 @@ def test_tracks_of_an_oxuva_task(tmp_path: Path) -> None:
     for root in (tmp_path, tmp_path / 'tasks' / 'test.csv'):
         expected = FROM_ANNOTATIONS['oxuva'](root)
         assert expected.names == TRACKS.names and expected.spans == TRACKS.spans
-    write(tmp_path, {'tasks/test.csv': 'v1,o1,0\n'})
-    with pytest.raises(DataError, match=r'test\.csv, line 1: expected video,object,init_frame'):
-        FROM_ANNOTATIONS['oxuva'](tmp_path)
+    box = ',.1,.2,.3,.4\n'
+    for rows in ('v2,o1,0\n', f'v1,o1,5,9{box}', *(f'v2,o1,0,{n}{box}' for n in ('nan', '1e300', '-1', 'x'))):
+        write(tmp_path, {'tasks/test.csv': f'v1,o1,0,90{box}{rows}'})
+        with pytest.raises(DataError, match=r'test\.csv, line 2: expected video,object,init_frame'):
+            FROM_ANNOTATIONS['oxuva'](tmp_path)
 
 
 def test_sequences_of_a_vot_workspace(tmp_path: Path) -> None:

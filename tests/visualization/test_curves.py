@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from mmgtrack.errors import InputError, OutputError
-from mmgtrack.evaluation.evaluate import ALL, Evaluation, evaluate
+from mmgtrack.evaluation.benchmarks import find_protocol
+from mmgtrack.evaluation.evaluate import Evaluation, evaluate
 from mmgtrack.evaluation.rules.base import Scores
+from mmgtrack.evaluation.selection import ALL
 from mmgtrack.visualization.curves import panels_of, plot_curves
 from mmgtrack.visualization.draw import PALETTE
 from tests.evaluation.small_lasot import write_annotations, write_results
@@ -39,18 +41,33 @@ def test_kinds_of_file(evaluations: list[Evaluation], tmp_path: Path, suffix: st
 
 
 @pytest.mark.parametrize(
-    ('curves', 'panels'),
+    ('protocol', 'panels'),
     [
-        (['success', 'precision', 'norm_precision'], ['success', 'precision', 'norm_precision']),
-        (['success'], ['success']),
-        (['thresholds', 'precision', 'recall', 'f'], ['precision']),
-        (['eao'], ['eao']),
-        (['hota', 'deta', 'assa', 'loca'], ['hota', 'deta', 'assa']),
-        ([], []),
+        ('lasot', ['success', 'precision', 'norm_precision']),
+        ('otb2015', ['success', 'precision']),
+        ('tlp', ['success', 'precision', 'lsm']),
+        ('lasot@pytracking-f1', ['precision']),
+        ('got10k_val', ['success']),
+        ('trackingnet', ['success', 'precision', 'norm_precision']),
+        ('oxuva_dev', []),
+        ('vot_longterm', ['precision']),
+        ('vot2022', ['eao']),
+        ('vot2018', ['eao']),
+        ('vot_unsupervised', []),
+        ('mot', ['hota', 'deta', 'assa']),
     ],
 )
-def test_panels(curves: list[str], panels: list[str]) -> None:
-    found = panels_of(Scores({}, dict.fromkeys(curves, np.zeros(3))))
+def test_panels(protocol: str, panels: list[str]) -> None:
+    curves = {
+        'tlp': ['success', 'precision', 'lsm'],
+        'lasot@pytracking-f1': ['precision', 'recall', 'f', 'threshold'],
+        'got10k_val': ['success'],
+        'vot_longterm': ['thresholds', 'precision', 'recall', 'f'],
+        'mot': ['hota', 'deta', 'assa', 'loca'],
+    }
+    columns = find_protocol(protocol).rule.columns
+    names = curves.get(protocol, columns)
+    found = panels_of(Scores(dict.fromkeys(columns, 0.5), dict.fromkeys(names, np.zeros(3))))
     assert [panel.curve for panel in found] == panels
 
 

@@ -1,6 +1,5 @@
 """What the readers of annotated boxes share: finding the files, and rows of boxes and of flags."""
 
-import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import ClassVar
@@ -10,7 +9,7 @@ import numpy as np
 from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.base import Annotations, BoxTruth
 from mmgtrack.evaluation.annotations.files import AnnotationFiles
-from mmgtrack.evaluation.results.box_rows import parse_rows
+from mmgtrack.evaluation.results.box_rows import count_columns, parse_rows
 
 
 class BoxAnnotations(Annotations[BoxTruth]):
@@ -60,10 +59,9 @@ class BoxAnnotations(Annotations[BoxTruth]):
 
     def numbers(self, path: str, count: int) -> np.ndarray:
         """(count,) float64, one a line or all in one line. Raises DataError where there are more or fewer."""
-        text = re.sub(r'[,;\s]+', '\n', self.files.read_text(path)).strip()
-        values = parse_rows(text, self.files.where(path), columns=1)[:, 0]
+        text, where = self.files.read_text(path), self.files.where(path)
+        values = parse_rows(text, where, max(count_columns(text), 1)).ravel()
         if len(values) != count:
-            where = self.files.where(path)
             raise DataError(f'{where} has {len(values)} values for {count} frames: they must agree')
         return values
 

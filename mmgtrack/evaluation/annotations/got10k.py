@@ -6,6 +6,7 @@ from typing import ClassVar
 from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.base import BoxTruth
 from mmgtrack.evaluation.annotations.boxes import BoxAnnotations
+from mmgtrack.evaluation.annotations.files import listed_names
 
 
 class GOT10k(BoxAnnotations):
@@ -37,14 +38,16 @@ class GOT10k(BoxAnnotations):
         listed = 'val/list.txt' if split else 'list.txt'
         if not self.files.exists(listed):
             return found
-        names = self.files.read_text(listed).split()
+        names = listed_names(self.files.read_text(listed), self.files.where(listed))
         lacking = next((name for name in names if name not in found), None)
         if lacking is not None:
             raise DataError(f'{self.files.where(listed)} lists {lacking}, which has no groundtruth.txt')
         return {name: found[name] for name in names}
 
     def _image_size(self, path: str) -> tuple[int, int]:
-        found = re.search(r'^resolution:\s*\((\d+),\s*(\d+)\)', self.files.read_text(path), re.MULTILINE)
+        found = re.search(
+            r'^resolution:\s*\(([0-9]{1,7}),\s*([0-9]{1,7})\)', self.files.read_text(path), re.MULTILINE
+        )
         if found is None:
             raise DataError(f'{self.files.where(path)} has no line "resolution: (width, height)"')
         return int(found[1]), int(found[2])

@@ -45,6 +45,7 @@ class LaSOT(BoxAnnotations):
         return dict(sorted(found.items(), key=lambda item: _class_and_number(item[0])))
 
 
-def _class_and_number(name: str) -> tuple[str, int, str]:
+def _class_and_number(name: str) -> tuple[str, int, str, str]:
     kind, _, number = name.rpartition('-')
-    return kind, int(number) if number.isdecimal() else 0, name
+    digits = number.lstrip('0') if number.isdecimal() else ''
+    return kind, len(digits), digits, name  # the longer number is the larger one

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.base import Annotations
+from mmgtrack.evaluation.annotations.files import AnnotationFiles
+from mmgtrack.evaluation.results.frame_numbers import frame_number
 from mmgtrack.evaluation.results.mot import MotRows, parse_mot
 
 
@@ -22,13 +24,15 @@ class MotTruth:
 
 
 class MotAnnotations(Annotations[MotTruth]):
-    """``<root>/<sequence>/gt/gt.txt``, with ``seqinfo.ini`` beside ``gt``, or ``<root>/<sequence>.txt``."""
+    """``<root>/<sequence>/gt/gt.txt``, with ``seqinfo.ini`` beside ``gt``, or ``<root>/<sequence>.txt``.
+
+    root: folder or zip archive.
+    """
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
-        folders = {path.parents[1].name: path for path in root.glob('*/gt/gt.txt')}
-        files = {} if folders else {path.stem: path for path in root.glob('*.txt')}
-        self._paths = {**folders, **files}
+        self.files = AnnotationFiles(root)
+        self._paths = self.files.find('{name}/gt/gt.txt') or self.files.find('{name}.txt')
         if not self._paths:
             raise DataError(f'{root} holds no <sequence>/gt/gt.txt and no <sequence>.txt')
 
@@ -40,21 +44,18 @@ class MotAnnotations(Annotations[MotTruth]):
         if name not in self._paths:
             raise DataError(f'{self.root} has no sequence {name}')
         path = self._paths[name]
+        rows = parse_mot(self.files.read_text(path), self.files.where(path))
+        return MotTruth(name, rows.chosen(rows.marks != 0), self._num_frames(f'{name}/seqinfo.ini'))
+
+    def _num_frames(self, path: str) -> int | None:
+        """``seqLength`` of the file; None where it does not exist."""
+        if not self.files.exists(path):
+            return None
+        parser = configparser.ConfigParser(interpolation=None)
+        text, where = self.files.read_text(path), self.files.where(path)
         try:
-            text = path.read_text(encoding='utf-8-sig')
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f'cannot read {path}: {error}') from error
-        rows = parse_mot(text, str(path))
-        return MotTruth(name, rows.chosen(rows.marks != 0), _num_frames(self.root / name / 'seqinfo.ini'))
-
-
-def _num_frames(path: Path) -> int | None:
-    """``seqLength`` of the file; None where it does not exist."""
-    if not path.is_file():
-        return None
-    parser = configparser.ConfigParser()
-    try:
-        parser.read(path, encoding='utf-8')
-        return parser.getint('Sequence', 'seqLength')
-    except (configparser.Error, ValueError) as error:
-        raise DataError(f'{path}: expected seqLength in [Sequence]: {error}') from error
+            parser.read_string(text)
+            return frame_number(parser.get('Sequence', 'seqLength'), first=1)
+        except (configparser.Error, ValueError) as error:
+            said = ' '.join(str(error).split())  # configparser's messages have several lines
+            raise DataError(f'{where}: expected seqLength in [Sequence]: {said}') from error

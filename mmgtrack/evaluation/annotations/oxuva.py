@@ -1,7 +1,5 @@
 """OxUvA's annotation file: a label a second for every object."""
 
-import csv
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +8,10 @@ import numpy as np
 
 from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.base import Annotations
+from mmgtrack.evaluation.annotations.files import AnnotationFiles
+from mmgtrack.evaluation.results.disk import kind_of, read_text
+from mmgtrack.evaluation.results.frame_numbers import frame_number
+from mmgtrack.evaluation.results.oxuva import NO_BOX, csv_rows, parse_box
 
 FIELDS = (
     'video',
@@ -25,7 +27,7 @@ FIELDS = (
     'ymin',
     'ymax',
 )
-NO_BOX = (float('nan'),) * 4
+_PATH = 'annotations/dev.csv'
 Label = tuple[float, ...]
 
 
@@ -46,16 +48,20 @@ class OxuvaTruth:
 
 
 class OxuvaAnnotations(Annotations[OxuvaTruth]):
-    """``annotations/dev.csv`` below the benchmark's folder, or that file itself.
+    """``annotations/dev.csv`` below the benchmark's folder, or in a zip archive of it, or that file itself.
 
     The labels of the test set are withheld. The order is that of the file: the bootstrap depends on it.
     """
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
-        self.path = root if root.is_file() else root / 'annotations' / 'dev.csv'
-        if not self.path.is_file():
-            raise DataError(f'{root} holds no annotations/dev.csv of OxUvA')
+        if kind_of(root) == 'file' and root.suffix.lower() != '.zip':
+            self._text, self._where = read_text(root), str(root)
+            return
+        files = AnnotationFiles(root)
+        if not files.exists(_PATH):
+            raise DataError(f'{root} holds no {_PATH} of OxUvA')
+        self._text, self._where = files.read_text(_PATH), files.where(_PATH)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -63,7 +69,7 @@ class OxuvaAnnotations(Annotations[OxuvaTruth]):
 
     def read(self, name: str) -> OxuvaTruth:
         if name not in self._tracks:
-            raise DataError(f'{self.path} has no track {name}')
+            raise DataError(f'{self._where} has no track {name}')
         (video, obj), labels = self._tracks[name]
         frames = sorted(labels)
         columns = np.array([labels[frame] for frame in frames])
@@ -75,30 +81,25 @@ class OxuvaAnnotations(Annotations[OxuvaTruth]):
     def _tracks(self) -> dict[str, tuple[tuple[str, str], dict[int, Label]]]:
         """By name: video, object, and their labels (present, xmin, xmax, ymin, ymax) by frame."""
         tracks: dict[str, tuple[tuple[str, str], dict[int, Label]]] = {}
-        for video, obj, frame, label in self._rows():
-            _, labels = tracks.setdefault(f'{video}_{obj}', ((video, obj), {}))
-            labels[frame] = label
-        if not tracks:
-            raise DataError(f'{self.path} is empty, expected rows {",".join(FIELDS)}')
-        return tracks
-
-    def _rows(self) -> Iterator[tuple[str, str, int, Label]]:
-        try:
-            text = self.path.read_text(encoding='utf-8-sig')
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f'cannot read {self.path}: {error}') from error
-        rows = csv.reader(text.splitlines())
-        for row in rows:
-            if not row or tuple(row) == FIELDS:
+        for line, row in csv_rows(self._text, self._where, FIELDS):
+            if tuple(row) == FIELDS:
                 continue
+            track = row[0], row[1]
+            known, labels = tracks.setdefault('_'.join(track), (track, {}))
             try:
-                if len(row) != len(FIELDS):
-                    raise ValueError(f'{len(row)} columns')
-                yield row[0], row[1], int(row[6]), _label(row[7].strip(), row[8:])
+                frame, label = frame_number(row[6]), _label(row[7].strip(), row[8:])
+                if frame in labels:
+                    raise ValueError(f'frame {frame} of {",".join(track)} a second time')
+                if known != track:
+                    raise ValueError(f'{",".join(track)}, whose name is also that of {",".join(known)}')
             except ValueError as error:
                 raise DataError(
-                    f'{self.path}, line {rows.line_num}: expected {",".join(FIELDS)}, got {error}'
+                    f'{self._where}, line {line}: expected {",".join(FIELDS)}, got {error}'
                 ) from error
+            labels[frame] = label
+        if not tracks:
+            raise DataError(f'{self._where} is empty, expected rows {",".join(FIELDS)}')
+        return tracks
 
 
 def _label(presence: str, words: list[str]) -> Label:
@@ -107,7 +108,4 @@ def _label(presence: str, words: list[str]) -> Label:
         return (0.0, *NO_BOX)
     if presence != 'present':
         raise ValueError(f'object_presence {presence!r}')
-    box = tuple(map(float, words))
-    if not np.isfinite(box).all():
-        raise ValueError(f'the box {box}')
-    return (1.0, *box)
+    return (1.0, *parse_box(words))

@@ -33,25 +33,26 @@ class BoxIndex:
 
     Layouts: ``<seq>.txt`` | ``.csv`` | ``.mat`` in any folder; ``<seq>/<seq>_001.txt`` and so on (GOT-10k);
     ``<seq>_<tracker>.mat`` (OTB); ``<seq>/track_1.csv`` or ``<seq>_tracks/track_1.csv`` (mmgtrack track).
-    Names are compared without regard to case and to which of . _ - they have (Jogging-1 is Jogging_1), and
-    a prefix like ``nfs_`` that all the files have, or only the asked name has, does not count.
+    Names are compared without regard to case and to which of . _ - they have (Jogging-1 is Jogging_1).
+    A prefix like ``nfs_`` that only the asked name has does not count, and one that only the file has does
+    not where the rest is the asked name to the letter: one folder may hold the results of all sets, and
+    NfS's basketball_1 is not LaSOT's basketball-1, nor is UAV123's car4 OTB's Car4.
     """
 
     def __init__(self, files: ResultFiles) -> None:
         self._source = files.source
         files_found = (_box_file(path, files.name) for path in files.paths)
         found = _without_tracker_names([file for file in files_found if file is not None])
-        prefix = next((p for p in _PREFIXES if all(file.sequence.startswith(p) for file in found)), '')
         self._boxes: dict[str, list[BoxFile]] = defaultdict(list)
         self._sides: dict[tuple[str, str], list[str]] = defaultdict(list)
-        keys = {_key(file.sequence, prefix) for file in found}
+        keys = {_key(file.sequence) for file in found}
         for file in found:
             side = next((side for side in _SIDES if file.path.endswith(f'{side}.txt')), '')
-            owner = _key(file.sequence.removesuffix(side), prefix)
+            owner = _key(file.sequence.removesuffix(side))
             if side and owner in keys:
                 self._sides[owner, side].append(file.path)
             else:
-                self._boxes[_key(file.sequence, prefix)].append(file)
+                self._boxes[_key(file.sequence)].append(file)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -84,14 +85,20 @@ class BoxIndex:
 
     def _find(self, name: str) -> str | None:
         stripped = next((name.removeprefix(p) for p in _PREFIXES if name.startswith(p)), name)
-        return next((key for key in (_key(name), _key(stripped)) if key in self._boxes), None)
+        found = next((key for key in (_key(name), _key(stripped)) if key in self._boxes), None)
+        if found is not None:
+            return found
+        prefixed = [p + name for p in _PREFIXES if p + name in self.names]
+        if len(prefixed) > 1:
+            self._refuse(name, *prefixed[:2])
+        return _key(prefixed[0]) if prefixed else None
 
     def _refuse(self, name: str, one: str, other: str) -> None:
         raise DataError(f'{self._source} holds {one} and {other}, which both fit {name}; keep one of them')
 
 
-def _key(name: str, prefix: str = '') -> str:
-    key = re.sub(r'[._]', '-', name.removeprefix(prefix).casefold())
+def _key(name: str) -> str:
+    key = re.sub(r'[._]', '-', name.casefold())
     # OTB: the first target's annotation is empty, so lists with and without a number mean the second
     return 'human4' if key == 'human4-2' else key
 

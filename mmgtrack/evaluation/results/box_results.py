@@ -31,8 +31,9 @@ class BoxResults:
         self.files = files
         self.box_format = box_format
         self.index = BoxIndex(files)
-        self._num_rows = 0
+        self._num_rows: dict[str, int] = {}  # by path
         self._only_integers = True
+        self._first_rows: dict[str, np.ndarray] = {}  # as written, by the sequence's name as it was asked for
 
     @classmethod
     def of(cls, files: ResultFiles) -> 'BoxResults':
@@ -48,11 +49,11 @@ class BoxResults:
 
     def boxes(self, name: str) -> np.ndarray:
         """(F, 4) float64 x, y, w, h in pixels, of the first or only repetition; nan as it is written."""
-        return self._read(self.index.boxes(name)[0])
+        return self._read(name, self.index.boxes(name)[0])
 
     def repetitions(self, name: str) -> list[np.ndarray]:
         """The boxes of every repetition (GOT-10k)."""
-        return [self._read(path) for path in self.index.boxes(name)]
+        return [self._read(name, path) for path in self.index.boxes(name)]
 
     def times(self, name: str) -> np.ndarray | None:
         """(F, R) float64 seconds, usually one column a repetition; None where there is no such file."""
@@ -71,28 +72,39 @@ class BoxResults:
         if side is None:
             return None
         scores = parse_rows(self.files.read_text(side), self.files.where(side), columns=1)[:, 0]
-        num_boxes = len(self._read(path))
+        num_boxes = len(self._parse(path)[0])
         if len(scores) != num_boxes:
             raise DataError(f'{self.files.where(side)}: {len(scores)} scores for {num_boxes} boxes')
         return scores
+
+    def notes(self, name: str, first_box: np.ndarray) -> tuple[str, ...]:
+        """What a reader of the scores should know, of what was read so far; nothing is read for it.
+
+        first_box: (4,) x, y, w, h, the first annotated box of the sequence ``name``.
+        """
+        notes = (self.integer_note, self.first_row_hint(name, first_box))
+        return tuple(note for note in notes if note is not None)
 
     @property
     def integer_note(self) -> str | None:
         """A line for the report where all the rows that were read so far are whole numbers."""
         if not self._num_rows or not self._only_integers:
             return None
+        count = sum(self._num_rows.values())
         return (
-            f'{self.files.name}: all {self._num_rows} boxes that were read are whole numbers; rounding or '
+            f'{self.files.name}: all {count} boxes that were read are whole numbers; rounding or '
             'cutting off the decimals costs overlap, most on small targets'
         )
 
     def first_row_hint(self, name: str, first_box: np.ndarray) -> str | None:
         """A line for the report where the first row fits the annotation only in another box format.
 
+        None also where no rows of that sequence were read, or they say themselves what they are.
         first_box: (4,) x, y, w, h, the first annotated box.
         """
-        read = self.boxes(name)[0]
-        written = _from_xywh(read, self.box_format)
+        written = self._first_rows.get(name)
+        if written is None:
+            return None
         distances = {
             other: float(np.abs(_to_xywh(written, other) - first_box).max()) for other in BOX_FORMATS
         }
@@ -105,20 +117,24 @@ class BoxResults:
             f'{nearest}, not as {self.box_format}: --boxes {nearest}'
         )
 
-    def _read(self, path: str) -> np.ndarray:
-        boxes = self._parse(path)
-        self._num_rows += len(boxes)
-        self._only_integers &= bool((np.isnan(boxes) | (boxes == np.rint(boxes))).all())
-        return boxes
+    def _read(self, name: str, path: str) -> np.ndarray:
+        rows, has_format = self._parse(path)
+        self._num_rows[path] = len(rows)
+        self._only_integers &= bool((np.isnan(rows) | (rows == np.rint(rows))).all())
+        if has_format:
+            return rows
+        self._first_rows.setdefault(name, rows[0].copy())
+        return _to_xywh(rows, self.box_format)
 
-    def _parse(self, path: str) -> np.ndarray:
+    def _parse(self, path: str) -> tuple[np.ndarray, bool]:
+        """Rows as they are written, and whether the file says itself that they are x, y, w, h."""
         where = self.files.where(path)
         if path.lower().endswith('.mat'):
-            return parse_mat(self.files.read_bytes(path), where)
+            return parse_mat(self.files.read_bytes(path), where), True
         text = self.files.read_text(path)
         if path.lower().endswith('.csv') and is_track_csv(text):
-            return parse_track_csv(text, where)[0]
-        return _to_xywh(parse_rows(text, where), self.box_format)
+            return parse_track_csv(text, where)[0], True
+        return parse_rows(text, where), False
 
 
 def _to_xywh(rows: np.ndarray, box_format: str) -> np.ndarray:
@@ -126,10 +142,3 @@ def _to_xywh(rows: np.ndarray, box_format: str) -> np.ndarray:
         return rows
     last = 1.0 if box_format == 'xyxy_inclusive' else 0.0
     return np.concatenate([rows[..., :2], rows[..., 2:] - rows[..., :2] + last], axis=-1)
-
-
-def _from_xywh(boxes: np.ndarray, box_format: str) -> np.ndarray:
-    if box_format == 'xywh':
-        return boxes
-    last = 1.0 if box_format == 'xyxy_inclusive' else 0.0
-    return np.concatenate([boxes[..., :2], boxes[..., 2:] + boxes[..., :2] - last], axis=-1)

@@ -1,5 +1,6 @@
 """Rows of numbers from text: what nearly every result and annotation file consists of."""
 
+import math
 import re
 
 import numpy as np
@@ -15,10 +16,10 @@ _SEPARATOR = re.compile(r'\s*[,;]\s*|\s+')
 def parse_rows(text: str, where: str, columns: int = 4, first_line: int = 1) -> np.ndarray:
     """Read rows of numbers to (F, columns) float64; nan where the text says nan.
 
-    Numbers are separated by a comma, a semicolon, tabs or blanks, in any mixture; empty lines may only stand
-    at the end. ``where`` is what messages call the file, ``first_line`` the number that the text's first line
-    has there. Raises DataError with file and line for words, infinite numbers, another count of numbers,
-    empty fields and lines, and a file without any row.
+    Numbers are separated by a comma, a semicolon, tabs or blanks, in any mixture; a separator may also end a
+    row, as some programs write it; empty lines may only stand at the end. ``where`` is what messages call the
+    file, ``first_line`` the number that the text's first line has there. Raises DataError with file and line
+    for words, infinite numbers, another count of numbers, empty fields and lines, and a file without any row.
     """
     lines = text.removeprefix('\ufeff').rstrip().splitlines()
     if not lines:
@@ -36,9 +37,21 @@ def count_columns(text: str) -> int:
     return len(_fields(first))
 
 
+def parse_number(word: str) -> float:
+    """Of one field: a decimal number or nan. Raises ValueError for words and infinite numbers."""
+    word = word.strip()
+    if not _PLAIN_NUMBER.fullmatch(word) or math.isinf(number := float(word)):
+        raise ValueError(f'{_shortened(word)} where a number belongs')
+    return number
+
+
 def _quick_rows(lines: list[str]) -> np.ndarray | None:
     """By numpy's C parser, where one separator is used throughout; None where it finds a fault."""
     separator = next((mark for mark in ',;' if mark in lines[0]), None)
+    if separator and lines[0].rstrip().endswith(separator):
+        lines = [_without_last_separator(line.rstrip()) for line in lines]
+        if not any(lines):  # numpy would warn
+            return None
     try:
         return np.loadtxt(lines, delimiter=separator, comments=None, ndmin=2)
     except ValueError:
@@ -57,7 +70,12 @@ def _row(line: str, where: str, columns: int) -> list[float]:
 
 
 def _fields(line: str) -> list[str]:
-    return _SEPARATOR.split(line.strip()) if line.strip() else []
+    line = _without_last_separator(line.strip())
+    return _SEPARATOR.split(line) if line else []
+
+
+def _without_last_separator(line: str) -> str:
+    return line[:-1].rstrip() if line.endswith((',', ';')) else line
 
 
 def _numbers(columns: int) -> str:

@@ -1,13 +1,23 @@
 """The files of one tracker's results: a folder or a zip archive, seen alike."""
 
 import os
+import re
 import stat
 import zipfile
-from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mmgtrack.errors import DataError
+from mmgtrack.evaluation.results.disk import (
+    check_size,
+    decoded,
+    files_below,
+    is_hidden,
+    kind_of,
+    read_bytes,
+)
+
+_DRIVE = re.compile(r'[A-Za-z]:')  # of Windows: C:x.txt lies in whatever folder is the present one there
 
 
 class MissingResultError(DataError):
@@ -22,8 +32,8 @@ class ResultFiles:
     box_format: what four numbers a row mean, see `BoxResults`.
     views: readers made of these files so far, by class.
 
-    Raises DataError where there is no such folder, the archive is broken, holds a name twice, or a path that
-    would leave the folder it is unpacked to.
+    Raises DataError where there is no such folder, a part of it may not be read, the archive is broken, holds
+    a name twice, or a path that would leave the folder it is unpacked to.
     """
 
     def __init__(self, source: str | os.PathLike[str], box_format: str = 'xywh') -> None:
@@ -31,15 +41,15 @@ class ResultFiles:
         self.box_format = box_format
         self.views: dict[type, Any] = {}
         self._archive: zipfile.ZipFile | None = None
-        if self.source.is_dir():
-            found = (path for path in self.source.rglob('*') if path.is_file())
-            paths: Iterable[str] = (path.relative_to(self.source).as_posix() for path in found)
-        elif self.source.is_file():
-            self._archive = _open_archive(self.source)
-            paths = _checked_names(self.source, self._archive)
+        kind = kind_of(self.source)
+        if kind is None:
+            raise DataError(f'{self.source} is no folder and no zip archive')
+        if kind == 'folder':
+            paths = list(files_below(self.source))
         else:
-            raise DataError(f'{self.source} is no folder and no zip archive of results')
-        self.paths = tuple(sorted(path for path in paths if not _is_hidden(path)))
+            self._archive = _open_archive(self.source)
+            paths = [path for path in _checked_names(self.source, self._archive) if not is_hidden(path)]
+        self.paths = tuple(sorted(paths))
         self.name = Path(os.path.abspath(source)).name.removesuffix('.zip').removesuffix('_tracking_result')
 
     def where(self, path: str) -> str:
@@ -47,28 +57,37 @@ class ResultFiles:
         return f'{self.source}/{path}'
 
     def read_bytes(self, path: str) -> bytes:
-        """Raises DataError where the file cannot be read."""
+        """Raises DataError where the file cannot be read, or is larger than any result, see MAX_BYTES."""
+        if self._archive is None:
+            return read_bytes(self.source / path)
         try:
-            if self._archive is not None:
-                return self._archive.read(path)
-            return (self.source / path).read_bytes()
-        except Exception as error:  # a damaged archive raises nearly anything
+            return _unpacked(self._archive, path, self.where(path))
+        except DataError:
+            raise
+        except Exception as error:  # a damaged archive raises nearly anything, an encrypted one RuntimeError
             reason = str(error) or type(error).__name__
             raise DataError(f'cannot read {self.where(path)}: {reason}') from error
 
     def read_text(self, path: str) -> str:
-        """Raises DataError where the file cannot be read or is not text."""
-        try:
-            return self.read_bytes(path).decode('utf-8-sig')
-        except UnicodeDecodeError as error:
-            raise DataError(f'{self.where(path)} is no text file: {error}') from error
+        """Raises DataError as read_bytes does, and where the file is not text."""
+        return decoded(self.read_bytes(path), self.where(path))
 
 
 def _open_archive(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except Exception as error:  # a damaged archive raises nearly anything
-        raise DataError(f'{path} is no folder and no zip archive of results: {error}') from error
+        raise DataError(f'{path} is no folder and no zip archive: {error}') from error
+
+
+def _unpacked(archive: zipfile.ZipFile, path: str, where: str) -> bytes:
+    entry = archive.getinfo(path)
+    check_size(entry.file_size, where)
+    # only these two let zipfile unpack no more than it is asked for
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DataError(f'{where} is packed in an unusual way: pack it with "deflate", the usual one')
+    with archive.open(entry) as file:
+        return file.read(entry.file_size + 1)  # one more: only at the end the check sum is compared
 
 
 def _checked_names(source: Path, archive: zipfile.ZipFile) -> list[str]:
@@ -76,7 +95,7 @@ def _checked_names(source: Path, archive: zipfile.ZipFile) -> list[str]:
     for entry in archive.infolist():
         name = entry.filename
         pure = PurePosixPath(name.replace('\\', '/'))
-        if pure.is_absolute() or '..' in pure.parts or (pure.parts and pure.parts[0].endswith(':')):
+        if pure.is_absolute() or '..' in pure.parts or _DRIVE.match(name):
             raise DataError(f'{source} holds {name!r}, which would leave the folder it is unpacked to')
         if stat.S_ISLNK(entry.external_attr >> 16):
             raise DataError(f'{source} holds the link {name!r}: only plain files are read')
@@ -86,8 +105,3 @@ def _checked_names(source: Path, archive: zipfile.ZipFile) -> list[str]:
             raise DataError(f'{source} holds {name!r} twice')
         names.add(name)
     return sorted(names)
-
-
-def _is_hidden(path: str) -> bool:
-    parts = path.split('/')
-    return parts[0] == '__MACOSX' or any(part.startswith('.') for part in parts)

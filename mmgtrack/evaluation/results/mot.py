@@ -8,9 +8,11 @@ import numpy as np
 from mmgtrack.errors import DataError
 from mmgtrack.evaluation.results.box_rows import count_columns, parse_rows
 from mmgtrack.evaluation.results.files import MissingResultError, ResultFiles
+from mmgtrack.evaluation.results.frame_numbers import frame_numbers
 from mmgtrack.files import replacing
 
 MIN_COLUMNS = 6  # what follows x, y, w, h differs between files
+_LARGEST_ID = 2**53  # above it a float64 is no longer the number that was written
 MARK_COLUMN = 6  # in the truth 0 for a box that is not to be looked for, in a result the score
 
 
@@ -52,15 +54,15 @@ def parse_mot(text: str, where: str) -> MotRows:
         return MotRows(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0))
     columns = max(count_columns(text), MIN_COLUMNS)
     rows = parse_rows(text, where, columns)
-    whole = (rows[:, :2] == np.floor(rows[:, :2])).all(1) & (rows[:, 0] >= 1)
-    sound = whole & np.isfinite(rows[:, 2:6]).all(1)
+    frames, ids = frame_numbers(rows[:, 0], where, first=1), rows[:, 1]
+    sound = (ids == np.floor(ids)) & (abs(ids) <= _LARGEST_ID) & np.isfinite(rows[:, 2:6]).all(1)
     if not sound.all():
         line = int(np.argmin(sound))
         raise DataError(
-            f'{where}, line {line + 1}: expected frame,id,x,y,w,h with a whole frame number from 1 and a '
-            f'whole id, got {rows[line, :6].tolist()}'
+            f'{where}, line {line + 1}: expected frame,id,x,y,w,h with a whole id, got '
+            f'{rows[line, :6].tolist()}'
         )
-    keys = rows[:, :2].astype(np.int64)
+    keys = np.stack([frames, ids.astype(np.int64)], axis=1)
     unique, first = np.unique(keys, axis=0, return_index=True)
     if len(unique) < len(keys):
         line = int(np.setdiff1d(np.arange(len(keys)), first)[0])

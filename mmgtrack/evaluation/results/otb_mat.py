@@ -36,6 +36,6 @@ def _boxes(res: Any, where: str) -> np.ndarray:
         boxes = np.atleast_2d(np.asarray(res, dtype=np.float64))
     except (TypeError, ValueError) as error:
         raise DataError(f'{where}: results{{1}}.res holds no numbers') from error
-    if boxes.ndim != 2 or boxes.shape[1] != 4 or np.isinf(boxes).any():
+    if boxes.ndim != 2 or boxes.shape[1] != 4 or not len(boxes) or np.isinf(boxes).any():
         raise DataError(f'{where}: expected finite rows x, y, w, h in results{{1}}.res, got {boxes.shape}')
     return boxes

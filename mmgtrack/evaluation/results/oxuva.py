@@ -1,15 +1,17 @@
 """OxUvA's prediction files: a CSV file a track, ``<video>_<object>.csv``."""
 
 import csv
-import io
 import math
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mmgtrack.errors import DataError
+from mmgtrack.evaluation.results.box_rows import parse_number
 from mmgtrack.evaluation.results.files import ResultFiles
+from mmgtrack.evaluation.results.frame_numbers import frame_number
 from mmgtrack.evaluation.results.lookup import file_of
 from mmgtrack.files import replacing
 
@@ -42,30 +44,25 @@ def read_predictions(results: ResultFiles, video: str, obj: str) -> OxuvaPredict
 def parse_predictions(text: str, where: str, video: str, obj: str) -> OxuvaPredictions:
     """Rows of a file; a first row with the names of the columns may put these in any order.
 
-    As in the official io_pred.py, the coordinates count only in rows that are present, and the last of
-    several rows of a frame counts. Ours: rows of another track are refused.
+    As in the official io_pred.py, the coordinates count only in rows that are present. Ours: rows of another
+    track are refused, and a second row of a frame, of which the program takes the last without a word.
     Raises DataError that names ``where`` and the line.
     """
-    rows = csv.reader(io.StringIO(text))
-    fields: tuple[str, ...] = FIELDS
+    fields: Sequence[str] = FIELDS
     found: dict[int, tuple[float, ...]] = {}
-    for row in rows:
-        if not row:
-            continue
-        if rows.line_num == 1 and set(row) == set(FIELDS):
-            fields = tuple(row)
+    for line, row in csv_rows(text, where, FIELDS):
+        if line == 1 and sorted(row) == sorted(FIELDS):
+            fields = row
             continue
         try:
-            if len(row) != len(fields):
-                raise ValueError(f'{len(row)} columns')
             values = dict(zip(fields, row, strict=True))
             if (values['video'], values['object']) != (video, obj):
                 raise ValueError(f'track {values["video"]},{values["object"]} in the file of {video},{obj}')
             frame, prediction = _parse_row(values)
+            if frame in found:
+                raise ValueError(f'frame {frame} a second time')
         except ValueError as error:
-            raise DataError(
-                f'{where}, line {rows.line_num}: expected {",".join(FIELDS)}, got {error}'
-            ) from error
+            raise DataError(f'{where}, line {line}: expected {",".join(FIELDS)}, got {error}') from error
         found[frame] = prediction
     frames = sorted(found)
     columns = np.array([found[frame] for frame in frames], dtype=float).reshape(-1, 6)
@@ -74,13 +71,35 @@ def parse_predictions(text: str, where: str, video: str, obj: str) -> OxuvaPredi
     )
 
 
+def csv_rows(text: str, where: str, fields: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """Rows of as many columns as there are fields, with the numbers of their lines; empty lines are none.
+
+    Raises DataError with the line for others, and for what is no CSV.
+    """
+    rows = csv.reader(text.splitlines())
+    try:
+        for row in rows:
+            if row and len(row) != len(fields):
+                raise csv.Error(f'{len(row)} columns')
+            if row:
+                yield rows.line_num, row
+    except csv.Error as error:
+        raise DataError(f'{where}, line {rows.line_num}: expected {",".join(fields)}, got {error}') from error
+
+
 def _parse_row(values: dict[str, str]) -> tuple[int, tuple[float, ...]]:
     """Frame, and present, score, xmin, xmax, ymin, ymax."""
     present = parse_flag(values['present'])
-    box = tuple(float(values[name]) for name in FIELDS[5:]) if present else NO_BOX
-    if present and not all(map(math.isfinite, box)):
+    box = parse_box([values[name] for name in FIELDS[5:]]) if present else NO_BOX
+    return frame_number(values['frame_num']), (float(present), float(values['score']), *box)
+
+
+def parse_box(words: Sequence[str]) -> tuple[float, ...]:
+    """xmin, xmax, ymin, ymax. Raises ValueError where they are not finite numbers."""
+    box = tuple(map(parse_number, words))
+    if not all(map(math.isfinite, box)):
         raise ValueError(f'the box {box}')
-    return int(values['frame_num']), (float(present), float(values['score']), *box)
+    return box
 
 
 def parse_flag(word: str) -> bool:

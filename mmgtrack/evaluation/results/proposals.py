@@ -8,6 +8,7 @@ import numpy as np
 from mmgtrack.errors import DataError
 from mmgtrack.evaluation.results.box_rows import parse_rows
 from mmgtrack.evaluation.results.files import ResultFiles
+from mmgtrack.evaluation.results.frame_numbers import frame_numbers
 from mmgtrack.evaluation.results.lookup import file_of
 from mmgtrack.files import replacing
 
@@ -37,15 +38,12 @@ def parse_proposals(text: str, where: str) -> Proposals:
     An empty file has no boxes at all. Raises DataError that names ``where`` and the line.
     """
     rows = parse_rows(text, where, 6) if text.strip() else np.zeros((0, 6))
-    sound = (rows[:, 0] == np.floor(rows[:, 0])) & (rows[:, 0] >= 1) & np.isfinite(rows).all(1)
+    frames, sound = frame_numbers(rows[:, 0], where, first=1), np.isfinite(rows).all(1)
     if not sound.all():
         line = int(np.argmin(sound))
-        raise DataError(
-            f'{where}, line {line + 1}: expected frame,x,y,w,h,score with a whole frame number from 1, '
-            f'got {rows[line].tolist()}'
-        )
-    rows = rows[np.lexsort((-rows[:, 5], rows[:, 0]))]
-    return Proposals(rows[:, 0].astype(np.int64) - 1, rows[:, 1:5], rows[:, 5])
+        raise DataError(f'{where}, line {line + 1}: expected frame,x,y,w,h,score, got {rows[line].tolist()}')
+    order = np.lexsort((-rows[:, 5], frames))
+    return Proposals(frames[order] - 1, rows[order, 1:5], rows[order, 5])
 
 
 def write_proposals(path: str | os.PathLike[str], proposals: Proposals) -> None:

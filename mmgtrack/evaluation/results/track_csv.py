@@ -4,6 +4,7 @@ import numpy as np
 
 from mmgtrack.errors import DataError
 from mmgtrack.evaluation.results.box_rows import parse_rows
+from mmgtrack.evaluation.results.frame_numbers import frame_numbers
 
 HEADER = 'frame,x,y,w,h,score,present'
 
@@ -22,8 +23,9 @@ def parse_track_csv(text: str, where: str) -> tuple[np.ndarray, np.ndarray]:
     if header.strip() != HEADER:
         raise DataError(f'{where}, line 1: expected {HEADER}, got {header.strip()!r}')
     values = parse_rows(rows, where, len(HEADER.split(',')), first_line=2)
-    gaps = np.flatnonzero(np.diff(values[:, 0]) != 1)
+    frames = frame_numbers(values[:, 0], where, first_line=2)
+    gaps = np.flatnonzero(np.diff(frames) != 1)
     if len(gaps):
-        frame, follower = values[gaps[0] : gaps[0] + 2, 0]
-        raise DataError(f'{where}: frame {frame:.0f} is followed by {follower:.0f}, not by the next one')
+        frame, follower = frames[gaps[0] : gaps[0] + 2]
+        raise DataError(f'{where}: frame {frame} is followed by {follower}, not by the next one')
     return values[:, 1:5], values[:, 5]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mmgtrack.errors import DataError, InputError, OutputError
+from mmgtrack.evaluation.results.box_rows import parse_number
 from mmgtrack.evaluation.results.files import MissingResultError, ResultFiles
 from mmgtrack.evaluation.results.vot_regions import (
     INITIALISATION,
@@ -135,9 +136,9 @@ def _values(results: ResultFiles, path: str, count: int, blank: float) -> np.nda
     values = np.full(count, blank)
     for frame, line in enumerate(lines[:count]):
         try:
-            values[frame] = float(line) if line else blank
-        except ValueError:
-            values[frame] = np.inf
-        if np.isinf(values[frame]):
-            raise DataError(f'{results.where(path)}, line {frame + 1}: expected a number, got {line!r}')
+            values[frame] = parse_number(line) if line else blank
+        except ValueError as error:
+            raise DataError(
+                f'{results.where(path)}, line {frame + 1}: expected a number, got {line!r}'
+            ) from error
     return values

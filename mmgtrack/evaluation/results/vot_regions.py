@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmgtrack.errors import DataError
+from mmgtrack.evaluation.results.box_rows import parse_number
 
 UNKNOWN, INITIALISATION, FAILURE = 0, 1, 2
 SHAPE = -1
@@ -83,7 +84,7 @@ def parse_regions(text: str, where: str) -> Regions:
     rows = []
     for number, line in enumerate(lines, 1):
         try:
-            rows.append([float(field) for field in line.split(',')])
+            rows.append([parse_number(field) for field in line.split(',')])
         except ValueError:
             raise DataError(f'{where}, line {number}: {_fault(line)}') from None
     return Regions.of(rows, where, 'line')

@@ -96,9 +96,7 @@ class AverageRecallRule(Rule[BoxTruth, Proposals]):
             row[:] = np.count_nonzero(best[counted][:, None] >= self.thresholds, axis=0)
         return RecallPart(truth.name, self.ks, int(counted.sum()), hits)
 
-    def total(self, parts: Sequence[RecallPart]) -> Scores:
-        if not parts:
-            raise DataError('expected results of at least one sequence, got none')
+    def _total(self, parts: Sequence[RecallPart]) -> Scores:
         hits, counts = (sum(part.hits for part in parts), sum(part.num_frames for part in parts))
         return _recalls(self.ks, np.asarray(hits), counts)
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
+from mmgtrack.errors import DataError
 from mmgtrack.evaluation.results.files import ResultFiles
 
 TruthT = TypeVar('TruthT')
@@ -33,7 +34,7 @@ class Part(ABC):
     @property
     @abstractmethod
     def scores(self) -> Scores:
-        """Of this sequence alone."""
+        """Of this sequence alone; a column that only a total has, such as an error bar, may lack here."""
 
     @property
     def unit(self) -> str:
@@ -46,8 +47,10 @@ class Rule(ABC, Generic[TruthT, ResultT]):
 
     program: name and commit of the program whose numbers this rule reproduces.
     text: the rule in one line, for ``mmgtrack evaluate --list`` and for reports.
-    columns: names of ``Scores.values`` in the order of the table; the first is the headline.
-    absolute: those of them that are no shares, such as frames a second, and are printed as they are.
+    columns: names of ``Scores.values`` in the order of the table; the first is the headline. A total has
+        them all, and may have values beside them.
+    absolute: names of all values, columns or not, that are no shares, such as counts or frames a second;
+        they are printed as they are, never times 100.
     """
 
     columns: ClassVar[tuple[str, ...]]
@@ -72,9 +75,25 @@ class Rule(ABC, Generic[TruthT, ResultT]):
     def measure(self, truth: TruthT, result: ResultT) -> Part:
         """One sequence. Raises DataError that names the sequence where the rule refuses a result."""
 
-    @abstractmethod
     def total(self, parts: Sequence[Any]) -> Scores:
-        """All sequences together, in the order given; repeated parts count repeatedly."""
+        """All sequences together, in the order given; repeated parts count repeatedly.
+
+        Raises DataError without any part.
+        """
+        if not parts:
+            raise DataError('expected the numbers of at least one sequence, got none')
+        return self._total(parts)
+
+    @abstractmethod
+    def _total(self, parts: Sequence[Any]) -> Scores:
+        """``total`` of at least one part."""
+
+    def without_errors(self) -> 'Rule[TruthT, ResultT]':
+        """This rule without what costs time and a bootstrap has no use for, such as error bars.
+
+        Its totals are the same numbers otherwise.
+        """
+        return self
 
     def notes(self, parts: Sequence[Any]) -> tuple[str, ...]:
         """What a reader of the total should know, one line each."""

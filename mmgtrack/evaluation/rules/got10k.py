@@ -11,6 +11,7 @@ from mmgtrack.evaluation.neuron import got10k_frames
 from mmgtrack.evaluation.results.box_results import BoxResults
 from mmgtrack.evaluation.results.files import ResultFiles
 from mmgtrack.evaluation.rules.base import Part, Rule, Scores
+from mmgtrack.evaluation.rules.got10k_toolkit import overlaps
 from mmgtrack.evaluation.rules.neuron import inclusive_corners
 from mmgtrack.evaluation.rules.one_pass import OVERLAPS_101
 
@@ -86,17 +87,15 @@ class Got10kRule(Rule[BoxTruth, Got10kResult]):
                     f'{truth.name}, repetition {number}, line {row}: nan would make the mean of all '
                     'sequences nan; write a box for every frame'
                 )
-        overlaps = np.concatenate(
+        ious = np.concatenate(
             [self._overlaps(truth.boxes, boxes, truth.cover, truth.image_size) for boxes in result.boxes]
         )
         times = np.zeros(0) if result.times is None else result.times[result.times > 0]
-        above = np.count_nonzero(overlaps[:, None] > OVERLAPS_101, axis=0)
-        sums = np.array([len(overlaps), overlaps.sum(), *above, len(times), (1 / times).sum()])
-        return Got10kPart(truth.name, len(truth.boxes) - 1, overlaps, sums)
+        above = np.count_nonzero(ious[:, None] > OVERLAPS_101, axis=0)
+        sums = np.array([len(ious), ious.sum(), *above, len(times), (1 / times).sum()])
+        return Got10kPart(truth.name, len(truth.boxes) - 1, ious, sums)
 
-    def total(self, parts: Sequence[Got10kPart]) -> Scores:
-        if not parts:
-            raise DataError('expected results of at least one sequence, got none')
+    def _total(self, parts: Sequence[Got10kPart]) -> Scores:
         return _scores(np.sum([part.sums for part in parts], axis=0))
 
     def _overlaps(
@@ -104,7 +103,8 @@ class Got10kRule(Rule[BoxTruth, Got10kResult]):
     ) -> np.ndarray:
         """(n,) IoU of the frames that count."""
         counted = cover[1:] > 0
-        return _clipped_iou(boxes[1:][counted], truth[1:][counted], np.array(image_size, float))
+        size = np.array(image_size, float)
+        return overlaps(_clip(boxes[1:][counted], size), _clip(truth[1:][counted], size))
 
 
 @dataclass(frozen=True)
@@ -129,20 +129,13 @@ class NeuronGot10kRule(Got10kRule):
         return got10k_frames(inclusive_corners(truth), inclusive_corners(boxes), cover, image_size)
 
 
-def _clipped_iou(boxes: np.ndarray, others: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """(n,) of (n, 4) x, y, w, h as the toolkit's rect_iou with a bound."""
-    low, sides = _clip(boxes, size)
-    other_low, other_sides = _clip(others, size)
-    shared = np.minimum(low + sides, other_low + other_sides) - np.maximum(low, other_low)
-    inter = np.prod(np.maximum(shared, 0), axis=1)
-    union = np.prod(sides, axis=1) + np.prod(other_sides, axis=1) - inter
-    return np.clip(inter / (union + np.finfo(float).eps), 0, 1)
+def _clip(boxes: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """(n, 4) x, y, w, h as the toolkit's rect_iou with a bound has them.
 
-
-def _clip(boxes: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n, 2) places and sizes: the size is cut by where the box ends up, not by where it was."""
+    The size is cut by where the box ends up, not by where it was.
+    """
     low = np.clip(boxes[:, :2], 0, size)
-    return low, np.clip(boxes[:, 2:], 0, size - low)
+    return np.concatenate([low, np.clip(boxes[:, 2:], 0, size - low)], axis=1)
 
 
 def _scores(sums: np.ndarray) -> Scores:

@@ -6,16 +6,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.base import BoxTruth
-from mmgtrack.evaluation.results.box_results import BoxResults
-from mmgtrack.evaluation.results.files import ResultFiles
-from mmgtrack.evaluation.rules.base import Rule, Scores
+from mmgtrack.evaluation.rules.base import Scores
+from mmgtrack.evaluation.rules.boxes import centres, lengths
 from mmgtrack.evaluation.rules.one_pass import (
+    COLUMNS,
+    COLUMNS_WITHOUT_NORMALISED,
     ERRORS,
     FrameErrors,
     OnePassPart,
-    mean_curves,
+    OnePassRule,
     shares_above,
     shares_within,
 )
@@ -26,7 +26,7 @@ EPSILON = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
-class Got10kToolkitRule(Rule[BoxTruth, np.ndarray]):
+class Got10kToolkitRule(OnePassRule):
     """ExperimentOTB and its kin: NfS, TColor-128, DTB70, UAV123.
 
     1. Row 0 of the result becomes the truth; the longer of both is cut to the shorter, so frames that a
@@ -39,7 +39,7 @@ class Got10kToolkitRule(Rule[BoxTruth, np.ndarray]):
 
     drops_nan: bool = False
 
-    columns: ClassVar[tuple[str, ...]] = ('success', 'precision', 'success_0.5', 'success_0.75')
+    columns: ClassVar[tuple[str, ...]] = COLUMNS_WITHOUT_NORMALISED
 
     @property
     def program(self) -> str:
@@ -54,18 +54,10 @@ class Got10kToolkitRule(Rule[BoxTruth, np.ndarray]):
             'frames that are left; row 0 is the truth; 21 overlap thresholds, IoU > t; mean of sequences'
         )
 
-    def read(self, results: ResultFiles, truth: BoxTruth) -> np.ndarray:
-        return BoxResults.of(results).boxes(truth.name)
-
     def measure(self, truth: BoxTruth, result: np.ndarray) -> OnePassPart:
         """Curves are nan where no frame counts, and so is then the mean of sequences, as in the program."""
         with np.errstate(invalid='ignore'):
             return self._part(truth.name, self._frames(truth, result))
-
-    def total(self, parts: Sequence[OnePassPart]) -> Scores:
-        if not parts:
-            raise DataError('expected the numbers of at least one sequence, got none')
-        return mean_curves(parts)
 
     def _frames(self, truth: BoxTruth, result: np.ndarray) -> FrameErrors:
         count = min(len(truth.boxes), len(result))
@@ -103,14 +95,14 @@ class Got10kToolkitLasotRule(Got10kToolkitRule):
 
     drops_nan: bool = True
 
-    columns = ('success', 'precision', 'norm_precision', 'success_0.5', 'success_0.75')
+    columns = COLUMNS
 
     @property
     def text(self) -> str:
         return f'{super().text}; normalised precision is the mean of its curve'
 
-    def total(self, parts: Sequence[OnePassPart]) -> Scores:
-        return with_mean_of_normalised(super().total(parts))
+    def _total(self, parts: Sequence[OnePassPart]) -> Scores:
+        return with_mean_of_normalised(super()._total(parts))
 
     def _part(self, name: str, frames: FrameErrors) -> OnePassPart:
         part = super()._part(name, frames)
@@ -127,13 +119,8 @@ def with_mean_of_normalised(scores: Scores) -> Scores:
 
 def frame_errors(boxes: np.ndarray, truth: np.ndarray) -> FrameErrors:
     """Of (n, 4) x, y, w, h; nan where one side has it."""
-    shifts = boxes[:, :2] + (boxes[:, 2:] - 1) / 2 - (truth[:, :2] + (truth[:, 2:] - 1) / 2)
-    relative = shifts / np.maximum(1, truth[:, 2:])
-    return FrameErrors(
-        overlaps(boxes, truth),
-        np.sqrt((shifts**2).sum(axis=1)),
-        np.sqrt((relative**2).sum(axis=1)),
-    )
+    shifts = centres(boxes) - centres(truth)
+    return FrameErrors(overlaps(boxes, truth), lengths(shifts), lengths(shifts / np.maximum(1, truth[:, 2:])))
 
 
 def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
-from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.base import BoxTruth
-from mmgtrack.evaluation.results.files import ResultFiles
-from mmgtrack.evaluation.rules.base import Part, Rule, Scores
+from mmgtrack.evaluation.rules.base import Part, Scores
+from mmgtrack.evaluation.rules.boxes import overlaps
 from mmgtrack.evaluation.rules.matlab import OtbMatlabRule
-from mmgtrack.evaluation.rules.one_pass import OnePassPart
+from mmgtrack.evaluation.rules.one_pass import OnePassPart, OnePassRule
 
 MIN_OVERLAP = 0.5  # TLP paper: a frame is tracked if its IoU is above this
 PERCENTS = range(50, 101, 5)  # ours: a curve around the published 95 %
@@ -20,11 +21,17 @@ OTB = OtbMatlabRule()
 
 @dataclass(frozen=True, eq=False)
 class TlpPart(Part):
-    """one_pass: curves by the rule of OTB; lsm: (P,) longest stretch at each of ``PERCENTS``, as a share."""
+    """one_pass: curves by the rule of OTB; tracked: (N,) bool, the frames that a stretch is made of."""
 
     name: str
     one_pass: OnePassPart
-    lsm: np.ndarray
+    tracked: np.ndarray
+
+    @cached_property
+    def lsm(self) -> np.ndarray:
+        """(P,) longest stretch at each of ``PERCENTS``, as a share of all frames."""
+        longest = [longest_subsequence(self.tracked, percent) for percent in PERCENTS]
+        return np.array(longest) / len(self.tracked)
 
     @property
     def scores(self) -> Scores:
@@ -32,15 +39,17 @@ class TlpPart(Part):
 
 
 @dataclass(frozen=True)
-class TlpRule(Rule[BoxTruth, np.ndarray]):
+class TlpRule(OnePassRule):
     """Success and precision as in OTB, and LSM: how long the target is held, as a share of the sequence.
 
-    A frame is tracked if its IoU is above 0.5; row 0 counts as tracked, absent frames do not. LSM is the
-    length of the longest run of consecutive frames of which at least 95 % are tracked, divided by all frames;
-    the mean of sequences is reported. The benchmark came without a program for it: it follows the paper.
+    A frame is tracked if its IoU is above 0.5, wherever the truth lies: unlike in the curves, also where its
+    x or y is not positive. Row 0, which is the truth, counts as tracked; later frames that are flagged as
+    lost, or whose truth has a nan or no size, do not. LSM is the length of the longest run of consecutive
+    frames of which at least 95 % are tracked, divided by all frames; the mean of sequences is reported. The
+    benchmark came without a program for it: it follows the paper.
     """
 
-    columns = ('success', 'precision', 'lsm_0.95', 'success_0.5', 'success_0.75')
+    columns: ClassVar[tuple[str, ...]] = ('success', 'precision', 'lsm_0.95', 'success_0.5', 'success_0.75')
 
     @property
     def program(self) -> str:
@@ -49,25 +58,19 @@ class TlpRule(Rule[BoxTruth, np.ndarray]):
     @property
     def text(self) -> str:
         return (
-            f'{OTB.text}; LSM 0.95: longest run of frames of which at least 95 % have IoU > 0.5, absent '
-            'frames never; divided by all frames; mean of all sequences'
+            f'{OTB.text}; LSM 0.95: longest run of frames of which at least 95 % have IoU > 0.5, lost '
+            'frames and frames without a truth never; divided by all frames; mean of all sequences'
         )
 
-    def read(self, results: ResultFiles, truth: BoxTruth) -> np.ndarray:
-        return OTB.read(results, truth)
-
     def measure(self, truth: BoxTruth, result: np.ndarray) -> TlpPart:
-        part = OTB.measure(truth, result)
-        assert part.frames is not None
-        ok = part.frames.overlaps > MIN_OVERLAP
+        tracked = overlaps(OTB.compared(truth, result), truth.boxes) > MIN_OVERLAP
+        tracked &= (truth.boxes[:, 2:] > 0).all(axis=1) & ~np.isnan(truth.boxes).any(axis=1)
         if truth.absent is not None:
-            ok &= ~truth.absent
-        longest = [longest_subsequence(ok, percent) for percent in PERCENTS]
-        return TlpPart(truth.name, part, np.array(longest) / len(ok))
+            tracked &= ~truth.absent
+        tracked[0] = True
+        return TlpPart(truth.name, OTB.measure(truth, result), tracked)
 
-    def total(self, parts: Sequence[TlpPart]) -> Scores:
-        if not parts:
-            raise DataError('expected the numbers of at least one sequence, got none')
+    def _total(self, parts: Sequence[TlpPart]) -> Scores:
         scores = OTB.total([part.one_pass for part in parts])
         return with_lsm(scores, np.mean([part.lsm for part in parts], axis=0))
 

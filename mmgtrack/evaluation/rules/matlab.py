@@ -9,27 +9,24 @@ import numpy as np
 
 from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.base import BoxTruth
-from mmgtrack.evaluation.results.box_results import BoxResults
-from mmgtrack.evaluation.results.files import ResultFiles
-from mmgtrack.evaluation.rules.base import Rule, Scores
+from mmgtrack.evaluation.rules.base import Scores
+from mmgtrack.evaluation.rules.boxes import centre_errors, normalised_centre_errors, overlaps
 from mmgtrack.evaluation.rules.one_pass import (
-    ERRORS,
-    NORMALISED_ERRORS,
+    COLUMNS_WITHOUT_NORMALISED,
+    INVALID,
     OVERLAPS_21,
     FrameErrors,
     OnePassPart,
+    OnePassRule,
+    curves_of,
     read_curves,
-    shares_above,
-    shares_within,
 )
 
 EPSILON = float(np.finfo(np.float64).eps)
-INVALID = -1.0
-"""Overlap and error of a frame without a usable truth: above no overlap threshold, but within every error."""
 
 
 @dataclass(frozen=True)
-class MatlabRule(Rule[BoxTruth, np.ndarray]):
+class MatlabRule(OnePassRule):
     """What both programs do; the classes below say in what they differ.
 
     1. A result that is longer than the truth is cut; one that is shorter stops the program, here DataError.
@@ -50,30 +47,20 @@ class MatlabRule(Rule[BoxTruth, np.ndarray]):
         """(N,) bool: frames that are looked at. The others stay in the denominator."""
         return np.ones(len(truth.boxes), dtype=bool)
 
-    def read(self, results: ResultFiles, truth: BoxTruth) -> np.ndarray:
-        return BoxResults.of(results).boxes(truth.name)
+    def compared(self, truth: BoxTruth, result: np.ndarray) -> np.ndarray:
+        """(N, 4) what is compared with the truth: the result by steps 1 to 3."""
+        boxes = cut_to(truth, result)
+        boxes = repaired(boxes, self.broken(boxes) & ~np.isnan(truth.boxes).any(axis=1))
+        boxes[0] = truth.boxes[0]
+        return boxes
 
     def measure(self, truth: BoxTruth, result: np.ndarray) -> OnePassPart:
-        boxes = cut_to(truth, result)
+        boxes, kept = self.compared(truth, result), self.kept(truth)
         with np.errstate(invalid='ignore', divide='ignore'):
-            boxes = repaired(boxes, self.broken(boxes) & ~np.isnan(truth.boxes).any(axis=1))
-            boxes[0] = truth.boxes[0]
-            kept = self.kept(truth)
             frames = frame_errors(truth.boxes[kept], boxes[kept], 'norm_precision' in self.columns)
-        count = len(truth.boxes) + EPSILON
-        normalised = frames.normalised_errors
-        return OnePassPart(
-            truth.name,
-            OVERLAPS_21,
-            shares_above(frames.overlaps, OVERLAPS_21, count),
-            shares_within(frames.errors, ERRORS, count),
-            None if normalised is None else shares_within(normalised, NORMALISED_ERRORS, count),
-            frames,
-        )
+        return curves_of(truth.name, frames, len(truth.boxes) + EPSILON)
 
-    def total(self, parts: Sequence[OnePassPart]) -> Scores:
-        if not parts:
-            raise DataError('expected the numbers of at least one sequence, got none')
+    def _total(self, parts: Sequence[OnePassPart]) -> Scores:
         normalised = [part.normalised_precision for part in parts if part.normalised_precision is not None]
         return read_curves(
             OVERLAPS_21,
@@ -90,8 +77,6 @@ class LasotMatlabRule(MatlabRule):
     A row is broken if it has a nan, or a width or height that is not positive. Frames flagged absent are
     deleted from both sides, but stay in the denominator: a perfect tracker gets 1 - their share.
     """
-
-    columns = ('success', 'precision', 'norm_precision', 'success_0.5', 'success_0.75')
 
     @property
     def program(self) -> str:
@@ -122,7 +107,7 @@ class OtbMatlabRule(MatlabRule):
     while its centre error is nan, a miss.
     """
 
-    columns = ('success', 'precision', 'success_0.5', 'success_0.75')
+    columns = COLUMNS_WITHOUT_NORMALISED
 
     @property
     def program(self) -> str:
@@ -169,31 +154,11 @@ def repaired(boxes: np.ndarray, broken: np.ndarray) -> np.ndarray:
 def frame_errors(truth: np.ndarray, boxes: np.ndarray, normalised: bool) -> FrameErrors:
     """Of (n, 4) x, y, w, h; -1 throughout where the truth is invalid."""
     valid = (truth > 0).all(axis=1)
-    centres, true_centres = (each[:, :2] + (each[:, 2:] - 1) / 2 for each in (boxes, truth))
-    errors = distances(centres, true_centres)
-    relative = distances(centres / truth[:, 2:], true_centres / truth[:, 2:]) if normalised else None
     return FrameErrors(
         np.where(valid, overlaps(boxes, truth), INVALID),
-        np.where(valid, errors, INVALID),
-        None if relative is None else np.where(valid, relative, INVALID),
+        np.where(valid, centre_errors(boxes, truth), INVALID),
+        np.where(valid, normalised_centre_errors(boxes, truth), INVALID) if normalised else None,
     )
-
-
-def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """(n,) IoU of rows x, y, w, h; like MATLAB's, fmin and fmax pass over a nan."""
-    (low, high), (other_low, other_high) = (
-        (each[:, :2], each[:, :2] + each[:, 2:] - 1) for each in (boxes, others)
-    )
-    sides = np.fmax(0, np.fmin(high, other_high) - np.fmax(low, other_low) + 1)
-    shared = sides[:, 0] * sides[:, 1]
-    area, other_area = (each[:, 2] * each[:, 3] for each in (boxes, others))
-    return shared / (area + other_area - shared)
-
-
-def distances(points: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """(n,) of (n, 2) points; not hypot, which differs in the last bit."""
-    squares = (points - others) ** 2
-    return np.sqrt(squares[:, 0] + squares[:, 1])
 
 
 def mean_of_nonzero(curves: Sequence[np.ndarray]) -> np.ndarray:
@@ -204,6 +169,9 @@ def mean_of_nonzero(curves: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def mean_of_valid(frames: FrameErrors, which: Literal['overlaps', 'errors']) -> float:
-    """OTB's ``aveErrCoverage`` and ``aveErrCenter``: the sum over valid frames divided by *all* frames."""
+    """OTB's ``aveErrCoverage`` ('overlaps') and ``aveErrCenter`` ('errors') of a sequence, by genPerfMat.
+
+    The sum over valid frames divided by *all* frames.
+    """
     values = getattr(frames, which)
     return float(values[frames.overlaps != INVALID].sum() / len(values))

@@ -6,27 +6,13 @@ distances in float32. That decides ties at a threshold, which integer boxes make
 too; the curves are float64.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
-from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.base import BoxTruth
-from mmgtrack.evaluation.results.box_results import BoxResults
-from mmgtrack.evaluation.results.files import ResultFiles
-from mmgtrack.evaluation.rules.base import Rule, Scores
-from mmgtrack.evaluation.rules.one_pass import (
-    ERRORS,
-    NORMALISED_ERRORS,
-    OVERLAPS_21,
-    FrameErrors,
-    OnePassPart,
-    mean_curves,
-    shares_above,
-    shares_within,
-)
+from mmgtrack.evaluation.rules.boxes import errors_of_positive, refuse_other_lengths
+from mmgtrack.evaluation.rules.one_pass import INVALID, FrameErrors, OnePassPart, OnePassRule, curves_of
 
 SMALLEST_UNION = np.float32(1e-6)
 """Square pixels, of mmdet's bbox_overlaps."""
@@ -34,12 +20,9 @@ SMALLEST_UNION = np.float32(1e-6)
 SMALLEST_SIZE = np.float32(1e-16)
 """Added to what centres are divided by."""
 
-INVALID = -1.0
-"""Overlap and errors of a frame that is not compared: a miss of every overlap, a hit of every error."""
-
 
 @dataclass(frozen=True)
-class MmtrackRule(Rule[BoxTruth, np.ndarray]):
+class MmtrackRule(OnePassRule):
     """Curves over all annotated frames.
 
     only_visible: frames flagged absent leave the curves but not their denominator (the program's
@@ -47,14 +30,6 @@ class MmtrackRule(Rule[BoxTruth, np.ndarray]):
     """
 
     only_visible: bool = False
-
-    columns: ClassVar[tuple[str, ...]] = (
-        'success',
-        'precision',
-        'norm_precision',
-        'success_0.5',
-        'success_0.75',
-    )
 
     @property
     def program(self) -> str:
@@ -69,40 +44,19 @@ class MmtrackRule(Rule[BoxTruth, np.ndarray]):
             'as they are; float32 boxes; 21 overlap thresholds, IoU > t; mean of sequences'
         )
 
-    def read(self, results: ResultFiles, truth: BoxTruth) -> np.ndarray:
-        return BoxResults.of(results).boxes(truth.name)
-
     def measure(self, truth: BoxTruth, result: np.ndarray) -> OnePassPart:
         """``result``: (N, 4) float64 x, y, w, h. Raises DataError where the program stops: other lengths."""
-        count = len(truth.boxes)
-        if not count:
-            raise DataError(f'{truth.name}: expected annotated frames, got none')
-        if len(result) != count:
-            raise DataError(
-                f'{truth.name}: expected {count} rows, got {len(result)}; mmtracking takes no other number; '
-                'cut or complete the result'
-            )
+        refuse_other_lengths(truth, result, 'mmtracking')
         boxes, annotated = corners(result), corners(truth.boxes)
         if self.only_visible and truth.absent is not None:
             boxes, annotated = boxes[~truth.absent], annotated[~truth.absent]
         centre, middle = centres(boxes), centres(annotated)
         sizes = annotated[:, 2:] - annotated[:, :2] + SMALLEST_SIZE
         with np.errstate(over='ignore', invalid='ignore'):  # where a size is 0
-            normalised_errors = distances(middle / sizes, centre / sizes)
-        overlaps, errors = overlaps_of(annotated, boxes), distances(middle, centre)
-        return OnePassPart(
-            truth.name,
-            OVERLAPS_21,
-            shares_above(overlaps, OVERLAPS_21, count),
-            shares_within(errors, ERRORS, count),
-            shares_within(normalised_errors, NORMALISED_ERRORS, count),
-            FrameErrors(overlaps, errors, normalised_errors),
-        )
-
-    def total(self, parts: Sequence[OnePassPart]) -> Scores:
-        if not parts:
-            raise DataError('expected at least one sequence to average, got none')
-        return mean_curves(parts)
+            normalised_errors = errors_of_positive(middle / sizes, centre / sizes)
+        errors = errors_of_positive(middle, centre)
+        frames = FrameErrors(overlaps_of(annotated, boxes), errors, normalised_errors)
+        return curves_of(truth.name, frames, len(truth.boxes))
 
 
 def corners(boxes: np.ndarray) -> np.ndarray:
@@ -126,14 +80,3 @@ def overlaps_of(annotated: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     areas = (one[:, 2:] - one[:, :2]).prod(axis=1) + (other[:, 2:] - other[:, :2]).prod(axis=1)
     overlaps[valid] = common / np.maximum(areas - common, SMALLEST_UNION)
     return overlaps
-
-
-def distances(annotated: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """(N,) float64: between (N, 2) float32 centres where both annotated coordinates are above 0.
-
-    Elsewhere INVALID.
-    """
-    errors = np.full(len(annotated), INVALID)
-    valid = (annotated > 0).all(axis=1)
-    errors[valid] = np.sqrt(((annotated[valid] - centres[valid]) ** 2).sum(axis=1))
-    return errors

@@ -34,7 +34,7 @@ CLEAR_VALUES = {
     'moda': 'MODA',
     'recall': 'CLR_Re',
     'precision': 'CLR_Pr',
-    'id_switches': 'IDSW',  # a count, not a share
+    'id_switches': 'IDSW',
 }
 EPS = np.finfo(float).eps
 
@@ -55,7 +55,8 @@ class MotPart(Part):
 class MotRule(Rule[MotTruth, MotRows]):
     """trackeval's numbers for one class, without the clean-up by classes that MOTChallenge does before."""
 
-    columns = ('hota', 'deta', 'assa', 'loca', 'idf1', 'idr', 'idp', 'mota', 'motp')
+    columns = ('hota', 'deta', 'assa', 'loca', 'idf1', 'idr', 'idp', 'mota', 'motp', 'id_switches')
+    absolute = frozenset({'id_switches'})
 
     @property
     def program(self) -> str:
@@ -77,14 +78,12 @@ class MotRule(Rule[MotTruth, MotRows]):
         data = tracks_data(truth, result)
         return MotPart(truth.name, {name: metric.eval_sequence(data) for name, metric in metrics().items()})
 
-    def total(self, parts: Sequence[MotPart]) -> Scores:
+    def _total(self, parts: Sequence[MotPart]) -> Scores:
         return mot_scores(combine(parts))
 
 
 def combine(parts: Sequence[MotPart]) -> dict[str, dict[str, Any]]:
     """trackeval's results of all sequences together, by the name of the metric."""
-    if not parts:
-        raise DataError('expected results of at least one sequence, got none')
     return {
         name: metric.combine_sequences({str(i): part.results[name] for i, part in enumerate(parts)})
         for name, metric in metrics().items()

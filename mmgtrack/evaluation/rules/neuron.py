@@ -8,14 +8,12 @@ import numpy as np
 from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.base import BoxTruth
 from mmgtrack.evaluation.neuron import OTB_LIKE_RULES, OtbLikeRule, score_otb_like
-from mmgtrack.evaluation.results.box_results import BoxResults
-from mmgtrack.evaluation.results.files import ResultFiles
-from mmgtrack.evaluation.rules.base import Rule, Scores
-from mmgtrack.evaluation.rules.one_pass import OnePassPart, mean_curves
+from mmgtrack.evaluation.rules.base import Scores
+from mmgtrack.evaluation.rules.one_pass import COLUMNS_WITHOUT_NORMALISED, OnePassPart, OnePassRule
 
 
 @dataclass(frozen=True)
-class NeuronRule(Rule[BoxTruth, np.ndarray]):
+class NeuronRule(OnePassRule):
     """Frames whose truth has a corner that is not positive are not counted.
 
     The numbers come from ``mmgtrack.evaluation.neuron``.
@@ -29,7 +27,7 @@ class NeuronRule(Rule[BoxTruth, np.ndarray]):
 
     benchmark: OtbLikeRule = OTB_LIKE_RULES['otb2015']
 
-    columns = ('success', 'precision', 'success_0.5', 'success_0.75')
+    columns = COLUMNS_WITHOUT_NORMALISED
 
     @property
     def program(self) -> str:
@@ -45,9 +43,6 @@ class NeuronRule(Rule[BoxTruth, np.ndarray]):
             f'{self.benchmark.num_thresholds} overlap thresholds, IoU > t; mean of sequences{shown}'
         )
 
-    def read(self, results: ResultFiles, truth: BoxTruth) -> np.ndarray:
-        return BoxResults.of(results).boxes(truth.name)
-
     def measure(self, truth: BoxTruth, result: np.ndarray) -> OnePassPart:
         """Curves are nan where no frame counts."""
         stride = self.benchmark.frame_stride
@@ -61,12 +56,12 @@ class NeuronRule(Rule[BoxTruth, np.ndarray]):
         thresholds = np.linspace(0, 1, self.benchmark.num_thresholds)
         return OnePassPart(truth.name, thresholds, score.success_curve, score.precision_curve, None)
 
-    def total(self, parts: Sequence[OnePassPart]) -> Scores:
+    def _total(self, parts: Sequence[OnePassPart]) -> Scores:
         """Ours: sequences without a frame that counts are left out; the program would answer nan."""
         counted = [part for part in parts if not np.isnan(part.success).any()]
         if not counted:
             raise DataError(f'expected a sequence with a frame that counts, got none in {len(parts)}')
-        return mean_curves(counted)
+        return super()._total(counted)
 
 
 def inclusive_corners(boxes: np.ndarray) -> np.ndarray:

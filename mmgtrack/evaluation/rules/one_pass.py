@@ -1,11 +1,18 @@
-"""What the one-pass rules share: thresholds, curves, and means over sequences."""
+"""What the one-pass rules share: reading, thresholds, curves, and means over sequences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
-from mmgtrack.evaluation.rules.base import Part, Scores
+from mmgtrack.evaluation.annotations.base import BoxTruth
+from mmgtrack.evaluation.results.box_results import BoxResults
+from mmgtrack.evaluation.results.files import ResultFiles
+from mmgtrack.evaluation.rules.base import Part, Rule, Scores
+
+COLUMNS = ('success', 'precision', 'norm_precision', 'success_0.5', 'success_0.75')
+COLUMNS_WITHOUT_NORMALISED = tuple(name for name in COLUMNS if name != 'norm_precision')
 
 OVERLAPS_21 = np.arange(21) * 0.05
 """As floats, k * 0.05: an IoU of exactly 0.15 or 0.6 stays below its threshold, as in the programs."""
@@ -19,6 +26,9 @@ NORMALISED_ERRORS = np.arange(51) / 100
 
 AT_20_PIXELS = 20
 AT_ONE_FIFTH = 20
+
+INVALID = -1.0
+"""Overlap and error of a frame that is not compared: a miss of every overlap, a hit of every error."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +62,37 @@ class OnePassPart(Part):
     @property
     def scores(self) -> Scores:
         return read_curves(self.overlaps, self.success, self.precision, self.normalised_precision)
+
+
+@dataclass(frozen=True)
+class OnePassRule(Rule[BoxTruth, np.ndarray]):
+    """A rule that looks at one box a frame, (F, 4) float64 x, y, w, h, and makes curves of them."""
+
+    columns: ClassVar[tuple[str, ...]] = COLUMNS
+
+    def read(self, results: ResultFiles, truth: BoxTruth) -> np.ndarray:
+        return BoxResults.of(results).boxes(truth.name)
+
+    def _total(self, parts: Sequence[Any]) -> Scores:
+        return mean_curves(parts)
+
+
+def curves_of(
+    name: str, frames: FrameErrors, count: float, overlaps: np.ndarray = OVERLAPS_21
+) -> OnePassPart:
+    """Of the sequence ``name``: how many frames pass each threshold, divided by ``count``.
+
+    overlaps: (T,) thresholds of the success curve.
+    """
+    normalised = frames.normalised_errors
+    return OnePassPart(
+        name,
+        overlaps,
+        shares_above(frames.overlaps, overlaps, count),
+        shares_within(frames.errors, ERRORS, count),
+        None if normalised is None else shares_within(normalised, NORMALISED_ERRORS, count),
+        frames,
+    )
 
 
 def shares_above(values: np.ndarray, thresholds: np.ndarray, count: float) -> np.ndarray:

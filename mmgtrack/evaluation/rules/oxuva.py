@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
@@ -62,10 +62,17 @@ class OxuvaPart(Part):
 class OxuvaRule(Rule[OxuvaTruth, OxuvaPredictions]):
     """TPR, TNR, their geometric mean, and its best value when mixed with an answer 'always absent'.
 
-    min_iou: what a right box reaches. order: of the videos that the bootstrap draws from; 'annotation' is
-    what the program does on a fresh run, 'sorted' what it does with its cached summaries. trials: bootstrap
-    draws of videos. tracks: all, those with a label 'absent', or those without. interval: frames after the
-    first label, from and to; multiples of 900 or infinity. Raises InputError for others.
+    Each option gives numbers that the official analyze.py also gives:
+
+    min_iou: what a right box reaches, as in ``--iou_thresholds``; its default is the number of papers.
+    order: of the videos that the bootstrap draws from. 'annotation' gives the ``_mean`` and ``_var`` of
+        ``table`` on a fresh run, 'sorted' those of a run that finds its own cached summaries.
+    trials: bootstrap draws of videos, ``--bootstrap_trials``. With 0 a total has no ``*_error`` values
+        (``--no_bootstrap``).
+    tracks: 'all'; 'some_absent' or 'none_absent', those with or without a label 'absent', gives the two sides
+        of ``plot_present_absent``.
+    interval: frames after the first label, from (not included) and to, as in ``plot_tpr_time`` and
+        ``plot_tpr_tnr_intervals``; multiples of 900 or infinity. Raises InputError for others.
     """
 
     min_iou: float = 0.5
@@ -119,10 +126,16 @@ class OxuvaRule(Rule[OxuvaTruth, OxuvaPredictions]):
             result.scores[last],
         )
 
-    def total(self, parts: Sequence[OxuvaPart]) -> Scores:
+    def without_errors(self) -> 'OxuvaRule':
+        """Whose totals have no ``*_error`` values."""
+        return replace(self, trials=0)
+
+    def _total(self, parts: Sequence[OxuvaPart]) -> Scores:
         """Errors are nan where a draw has no label of one of the two sorts, as in the program."""
         _, counts = self.by_video(parts)
         values = {name: float(value) for name, value in qualities(counts.sum(0)).items()}
+        if not self.trials:
+            return Scores(values)
         trials = qualities(self.bootstrap(parts))
         errors = {f'{name}_error': float(ERROR_BAR * trials[name].std()) for name in METRICS}
         return Scores({**values, **errors})
@@ -136,8 +149,6 @@ class OxuvaRule(Rule[OxuvaTruth, OxuvaPredictions]):
 
     def by_video(self, parts: Sequence[OxuvaPart]) -> tuple[list[str], np.ndarray]:
         """Names in the order of their first tracks, and their counts (V, 4), of the chosen tracks."""
-        if not parts:
-            raise DataError('expected results of at least one track, got none')
         found: dict[str, np.ndarray] = {}
         for part in parts:
             if self._takes(part):
@@ -207,8 +218,9 @@ def _areas(low: np.ndarray, high: np.ndarray) -> np.ndarray:
 def posthoc_counts(parts: Sequence[OxuvaPart]) -> np.ndarray:
     """(K, 4) int64 TP, FP, TN, FN when only predictions above a falling threshold count as present.
 
-    Row 0 says absent everywhere; predictions of equal score switch together; those said absent never do.
-    Raises DataError where a score is nan.
+    The operating points of the official ``posthoc_threshold``: how a tracker would do that said absent more
+    often. Row 0 says absent everywhere; predictions of equal score switch together; those said absent never
+    do. Raises DataError where a score is nan.
     """
     kinds = np.concatenate([part.kinds for part in parts])
     scores = np.concatenate([part.scores_present for part in parts])
@@ -224,7 +236,10 @@ def posthoc_counts(parts: Sequence[OxuvaPart]) -> np.ndarray:
 
 
 def summary(parts: Sequence[OxuvaPart]) -> dict[str, Any]:
-    """What the official program keeps of a tracker as JSON, tracks sorted by video and object."""
+    """What the official program keeps of a tracker as JSON, ``assess/SUBSET/TRACKER/iou_*.json``.
+
+    Its counts by track and by half minute; tracks are sorted by video and object.
+    """
     tracks = sorted(parts, key=lambda part: (part.video, part.object))
     return {
         'totals': [[[part.video, part.object], count_table(part.counts)] for part in tracks],

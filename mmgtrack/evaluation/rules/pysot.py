@@ -3,46 +3,21 @@
 After pysot/evaluation/ope_benchmark.py and pysot/utils/statistics.py of the program.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
-from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.base import BoxTruth
-from mmgtrack.evaluation.results.box_results import BoxResults
-from mmgtrack.evaluation.results.files import ResultFiles
-from mmgtrack.evaluation.rules.base import Rule, Scores
-from mmgtrack.evaluation.rules.one_pass import (
-    ERRORS,
-    NORMALISED_ERRORS,
-    OVERLAPS_21,
-    FrameErrors,
-    OnePassPart,
-    mean_curves,
-    shares_above,
-    shares_within,
-)
+from mmgtrack.evaluation.rules.boxes import centres, errors_of_positive, refuse_other_lengths
+from mmgtrack.evaluation.rules.one_pass import INVALID, FrameErrors, OnePassPart, OnePassRule, curves_of
 
 SMALLEST_SIZE = 1e-16
 """Added to what centres are divided by."""
 
-INVALID = -1.0
-"""Overlap and errors of a frame that is not compared: a miss of every overlap, a hit of every error."""
-
 
 @dataclass(frozen=True)
-class PysotRule(Rule[BoxTruth, np.ndarray]):
+class PysotRule(OnePassRule):
     """Frames flagged absent leave the curves but not their denominator; nothing is repaired."""
-
-    columns: ClassVar[tuple[str, ...]] = (
-        'success',
-        'precision',
-        'norm_precision',
-        'success_0.5',
-        'success_0.75',
-    )
 
     @property
     def program(self) -> str:
@@ -57,19 +32,9 @@ class PysotRule(Rule[BoxTruth, np.ndarray]):
             'sequences'
         )
 
-    def read(self, results: ResultFiles, truth: BoxTruth) -> np.ndarray:
-        return BoxResults.of(results).boxes(truth.name)
-
     def measure(self, truth: BoxTruth, result: np.ndarray) -> OnePassPart:
         """``result``: (N, 4) float64 x, y, w, h. Raises DataError where the program stops: other lengths."""
-        count = len(truth.boxes)
-        if not count:
-            raise DataError(f'{truth.name}: expected annotated frames, got none')
-        if len(result) != count:
-            raise DataError(
-                f'{truth.name}: expected {count} rows, got {len(result)}; pysot-toolkit takes no other '
-                'number; cut or complete the result'
-            )
+        refuse_other_lengths(truth, result, 'pysot-toolkit')
         boxes, annotated = result, truth.boxes
         if truth.absent is not None:
             boxes, annotated = boxes[~truth.absent], annotated[~truth.absent]
@@ -77,23 +42,10 @@ class PysotRule(Rule[BoxTruth, np.ndarray]):
         sizes = annotated[:, 2:] + SMALLEST_SIZE
         frames = FrameErrors(
             overlaps_of(annotated, boxes),
-            distances(middle, centre),
-            distances(middle / sizes, centre / sizes),
+            errors_of_positive(middle, centre),
+            errors_of_positive(middle / sizes, centre / sizes),
         )
-        assert frames.normalised_errors is not None
-        return OnePassPart(
-            truth.name,
-            OVERLAPS_21,
-            shares_above(frames.overlaps, OVERLAPS_21, count),
-            shares_within(frames.errors, ERRORS, count),
-            shares_within(frames.normalised_errors, NORMALISED_ERRORS, count),
-            frames,
-        )
-
-    def total(self, parts: Sequence[OnePassPart]) -> Scores:
-        if not parts:
-            raise DataError('expected at least one sequence to average, got none')
-        return mean_curves(parts)
+        return curves_of(truth.name, frames, len(truth.boxes))
 
 
 def overlaps_of(annotated: np.ndarray, boxes: np.ndarray) -> np.ndarray:
@@ -108,16 +60,3 @@ def overlaps_of(annotated: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     with np.errstate(divide='ignore', invalid='ignore'):  # sizes of a broken result may be negative
         overlaps[valid] = np.clip(common / union, 0, 1)
     return overlaps
-
-
-def distances(annotated: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """(N,) between (N, 2) centres where both annotated coordinates are above 0; elsewhere INVALID."""
-    errors = np.full(len(annotated), INVALID)
-    valid = (annotated > 0).all(axis=1)
-    errors[valid] = np.sqrt(((annotated[valid] - centres[valid]) ** 2).sum(axis=1))
-    return errors
-
-
-def centres(boxes: np.ndarray) -> np.ndarray:
-    """(N, 2) middle of the first and the last pixel."""
-    return boxes[:, :2] + (boxes[:, 2:] - 1) / 2

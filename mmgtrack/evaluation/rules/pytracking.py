@@ -4,26 +4,15 @@ After analysis/extract_results.py of the program. It keeps its curves in float32
 prints but not what passes a threshold; here they stay float64.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 
 from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.base import BoxTruth
-from mmgtrack.evaluation.results.box_results import BoxResults
-from mmgtrack.evaluation.results.files import ResultFiles
-from mmgtrack.evaluation.rules.base import Rule, Scores
-from mmgtrack.evaluation.rules.one_pass import (
-    ERRORS,
-    NORMALISED_ERRORS,
-    FrameErrors,
-    OnePassPart,
-    mean_curves,
-    shares_above,
-    shares_within,
-)
+from mmgtrack.evaluation.rules.boxes import centre_errors, normalised_centre_errors, overlaps
+from mmgtrack.evaluation.rules.one_pass import INVALID, FrameErrors, OnePassPart, OnePassRule, curves_of
 
 OVERLAPS = np.add.outer(np.arange(6) * 4 * 0.05, np.arange(4) * 0.05).ravel()[:21]
 """As torch.arange computes them, four at a time: 0.65 and 0.75 come out one unit in the last place above
@@ -58,7 +47,7 @@ TREATMENTS = {
 
 
 @dataclass(frozen=True)
-class PytrackingRule(Rule[BoxTruth, np.ndarray]):
+class PytrackingRule(OnePassRule):
     """Curves over all annotated frames, the mean over sequences.
 
     dataset: whose treatment: 'lasot', 'lasot_ext', 'uav' or 'other' (OTB, NfS, TLP, ...).
@@ -70,14 +59,6 @@ class PytrackingRule(Rule[BoxTruth, np.ndarray]):
     dataset: Literal['lasot', 'lasot_ext', 'uav', 'other'] = 'other'
     exclude_invalid: bool = False
     valid_by: Literal['box', 'size'] = 'box'
-
-    columns: ClassVar[tuple[str, ...]] = (
-        'success',
-        'precision',
-        'norm_precision',
-        'success_0.5',
-        'success_0.75',
-    )
 
     @property
     def program(self) -> str:
@@ -99,9 +80,6 @@ class PytrackingRule(Rule[BoxTruth, np.ndarray]):
             'IoU > t; mean of sequences'
         )
 
-    def read(self, results: ResultFiles, truth: BoxTruth) -> np.ndarray:
-        return BoxResults.of(results).boxes(truth.name)
-
     def measure(self, truth: BoxTruth, result: np.ndarray) -> OnePassPart:
         """``result``: (F, 4) float64 x, y, w, h. Raises DataError where the program raises."""
         treatment = TREATMENTS[self.dataset]
@@ -115,21 +93,7 @@ class PytrackingRule(Rule[BoxTruth, np.ndarray]):
                 f'{truth.name}: expected at least one frame with a valid annotation, got none; '
                 'leave the sequence out, or divide by all frames'
             )
-        frames = frame_errors(boxes, truth, valid, treatment)
-        assert frames.normalised_errors is not None
-        return OnePassPart(
-            truth.name,
-            OVERLAPS,
-            shares_above(frames.overlaps, OVERLAPS, count),
-            shares_within(frames.errors, ERRORS, count),
-            shares_within(frames.normalised_errors, NORMALISED_ERRORS, count),
-            frames,
-        )
-
-    def total(self, parts: Sequence[OnePassPart]) -> Scores:
-        if not parts:
-            raise DataError('expected at least one sequence to average, got none')
-        return mean_curves(parts)
+        return curves_of(truth.name, frame_errors(boxes, truth, valid, treatment), count, OVERLAPS)
 
 
 def refuse_nan_truth(name: str, boxes: np.ndarray, period: int = 1) -> None:
@@ -162,7 +126,7 @@ def repaired(truth: BoxTruth, result: np.ndarray, treatment: Treatment) -> np.nd
     if not treatment.nan_truth:
         refuse_nan_truth(truth.name, truth.boxes)
     count = len(truth.boxes)
-    extra = (result[count:, 2:] == 0).any(axis=1)
+    extra = is_empty(result[count:])
     if extra.any():
         raise DataError(
             f'{truth.name}: expected {count} rows, got a box of no size in line '
@@ -183,9 +147,14 @@ def repaired(truth: BoxTruth, result: np.ndarray, treatment: Treatment) -> np.nd
 
 def without_empty_boxes(boxes: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """A row with no width or height becomes the row before it, repaired already, unless its truth has nan."""
-    empty = (boxes[:, 2:] == 0).any(axis=1) & ~np.isnan(truth[: len(boxes)]).any(axis=1)
+    empty = is_empty(boxes) & ~np.isnan(truth[: len(boxes)]).any(axis=1)
     empty[:1] = False
     return boxes[np.maximum.accumulate(np.where(empty, 0, np.arange(len(boxes))))]
+
+
+def is_empty(boxes: np.ndarray) -> np.ndarray:
+    """(n,) bool: boxes without width or height."""
+    return (boxes[:, 2:] == 0).any(axis=1)
 
 
 def is_valid(boxes: np.ndarray, valid_by: Literal['box', 'size']) -> np.ndarray:
@@ -205,32 +174,15 @@ def absent_of(truth: BoxTruth) -> np.ndarray:
 
 def frame_errors(boxes: np.ndarray, truth: BoxTruth, valid: np.ndarray, treatment: Treatment) -> FrameErrors:
     """Of all N frames; those that are not valid get the marks of the treatment."""
-    overlaps = overlaps_of(boxes, truth.boxes)
+    errors = centre_errors(boxes, truth.boxes)
+    # unlike MATLAB's, the program's minimum and maximum keep a nan
+    ious = np.where(np.isnan(truth.boxes).any(axis=1), np.nan, overlaps(boxes, truth.boxes))
     with np.errstate(divide='ignore', invalid='ignore'):  # empty annotations; they are not valid
-        offsets = centres(boxes) - centres(truth.boxes)
-        sizes = truth.boxes[:, 2:]
-        normalised_offsets = centres(boxes) / sizes - centres(truth.boxes) / sizes
-        errors = np.sqrt((offsets**2).sum(axis=1))
-        normalised_errors = np.sqrt((normalised_offsets**2).sum(axis=1))
-    overlaps[~valid] = -1
+        normalised_errors = normalised_centre_errors(boxes, truth.boxes)
+    ious[~valid] = INVALID
     errors[~valid] = treatment.invalid_error
-    normalised_errors[~valid] = -1
+    normalised_errors[~valid] = INVALID
     if treatment.hidden_misses:
         errors[absent_of(truth)] = np.inf
         normalised_errors[absent_of(truth)] = np.inf
-    return FrameErrors(overlaps, errors, normalised_errors)
-
-
-def centres(boxes: np.ndarray) -> np.ndarray:
-    """(N, 2) middle of the first and the last pixel."""
-    return boxes[:, :2] + 0.5 * (boxes[:, 2:] - 1)
-
-
-def overlaps_of(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """(N,) IoU, nan where both boxes are empty; step by step as in the program, so that ties fall alike."""
-    low = np.maximum(boxes[:, :2], others[:, :2])
-    high = np.minimum(boxes[:, :2] + boxes[:, 2:] - 1, others[:, :2] + others[:, 2:] - 1)
-    common = np.maximum(high - low + 1, 0).prod(axis=1)
-    union = boxes[:, 2:].prod(axis=1) + others[:, 2:].prod(axis=1) - common
-    with np.errstate(divide='ignore', invalid='ignore'):
-        return common / union
+    return FrameErrors(ious, errors, normalised_errors)

@@ -5,6 +5,7 @@ After the F1 mode of analysis/extract_results.py of the program (extract_results
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -14,10 +15,11 @@ from mmgtrack.evaluation.annotations.base import BoxTruth
 from mmgtrack.evaluation.results.box_results import BoxResults
 from mmgtrack.evaluation.results.files import ResultFiles
 from mmgtrack.evaluation.rules.base import Part, Rule, Scores
+from mmgtrack.evaluation.rules.boxes import overlaps
 from mmgtrack.evaluation.rules.pytracking import (
     absent_of,
+    is_empty,
     is_valid,
-    overlaps_of,
     refuse_invalid,
     refuse_nan_truth,
     without_empty_boxes,
@@ -53,10 +55,58 @@ class PooledPart(Part):
     def scores(self) -> Scores:
         return pooled_scores([self])
 
+    @cached_property
+    def order(self) -> np.ndarray:
+        """(n,) places of the frames by falling presence score; frames of equal score stay in their order."""
+        return np.argsort(-self.presence, kind='stable')
+
+    @cached_property
+    def falling(self) -> np.ndarray:
+        """(n,) float64: the presence scores in that order."""
+        return self.presence[self.order]
+
+    @cached_property
+    def num_leading(self) -> int:
+        """How many rows at the beginning have no size: they repeat the last row of the sequence before."""
+        return int(np.append(is_empty(self.boxes), False).argmin())
+
+    @cached_property
+    def repaired(self) -> np.ndarray:
+        """(n, 4): every other row without size repeats the row before it."""
+        return without_empty_boxes(self.boxes, self.truth)
+
+    @cached_property
+    def overlaps(self) -> np.ndarray:
+        """(n,) float64 IoU of the repaired rows, by falling score; 0 where the truth is not valid."""
+        return self._ious(self.repaired)[self.order]
+
+    def overlaps_after(self, before: np.ndarray | None) -> np.ndarray:
+        """The same in a pool. before: (4,) its last row; None at its beginning, where row 0 is the truth."""
+        if before is not None and not self.num_leading:
+            return self.overlaps
+        boxes = self.repaired.copy()
+        if before is None:
+            boxes[0] = self.truth[0]
+        else:
+            boxes[: self.num_leading] = before
+        return self._ious(boxes)[self.order]
+
+    def last_row(self, before: np.ndarray | None) -> np.ndarray:
+        """(4,) that the sequence leaves to the next one."""
+        only_empty = self.num_leading == len(self.boxes)
+        return before if only_empty and before is not None else self.repaired[-1]
+
+    def _ious(self, boxes: np.ndarray) -> np.ndarray:
+        return np.where(self.valid, overlaps(boxes, self.truth), 0)
+
 
 @dataclass(frozen=True)
 class PytrackingF1Rule(Rule[BoxTruth, ScoredBoxes]):
-    """anno_period: every n-th frame, beginning with the first, is assessed; others need no numbers."""
+    """pytracking's Pr, Re and F1 of long-term tracking.
+
+    anno_period: every n-th frame, beginning with the first, is assessed; others need no numbers. It is the
+        program's parameter of that name, for benchmarks with sparse annotations: 1 assesses all frames.
+    """
 
     anno_period: int = 1
 
@@ -85,6 +135,8 @@ class PytrackingF1Rule(Rule[BoxTruth, ScoredBoxes]):
     def measure(self, truth: BoxTruth, result: ScoredBoxes) -> PooledPart:
         """Raises DataError where the program raises, and where rows of the pool would not belong together."""
         count = len(truth.boxes)
+        if not count:
+            raise DataError(f'{truth.name}: expected annotated frames, got none')
         presence = np.ones(count) if result.presence is None else result.presence
         for what, rows in (('rows', result.boxes), ('presence scores', presence)):
             if len(rows) != count:
@@ -104,8 +156,13 @@ class PytrackingF1Rule(Rule[BoxTruth, ScoredBoxes]):
         refuse_nan_truth(truth.name, part.truth, self.anno_period)
         return part
 
-    def total(self, parts: Sequence[PooledPart]) -> Scores:
+    def _total(self, parts: Sequence[PooledPart]) -> Scores:
         return pooled_scores(parts)
+
+    def notes(self, parts: Sequence[PooledPart]) -> tuple[str, ...]:
+        if any(len(np.unique(part.presence)) > 1 for part in parts):
+            return ()
+        return ('there are no presence scores, so that the order of the frames decides which come first',)
 
 
 def pooled_scores(parts: Sequence[PooledPart]) -> Scores:
@@ -115,22 +172,25 @@ def pooled_scores(parts: Sequence[PooledPart]) -> Scores:
     further on.) Frames of equal score keep the order of the pool, which the program leaves open. F and recall
     are nan where no frame of the pool is valid.
     """
-    if not parts:
-        raise DataError('expected at least one sequence to pool, got none')
-    truth = np.concatenate([part.truth for part in parts])
-    boxes = without_empty_boxes(np.concatenate([part.boxes for part in parts]), truth)
-    boxes[0] = truth[0]
-    valid = np.concatenate([part.valid for part in parts])
-    overlaps = np.where(valid, overlaps_of(boxes, truth), 0)
-    presence = np.concatenate([part.presence for part in parts])
-    order = np.argsort(-presence, kind='stable')
-    sums = overlaps[order].cumsum()
+    falling = np.concatenate([part.falling for part in parts])
+    order = np.argsort(-falling, kind='stable')  # quick, since it consists of few sorted stretches
+    sums = pooled_overlaps(parts)[order].cumsum()
+    num_valid = sum(np.count_nonzero(part.valid) for part in parts)
     precision = np.concatenate([[1], sums / np.arange(1, len(sums) + 1)])
     with np.errstate(invalid='ignore'):  # no valid frame
-        recall = np.concatenate([[0], sums / np.count_nonzero(valid)])
+        recall = np.concatenate([[0], sums / num_valid])
     both = precision + recall
     f = 2 * precision * recall / np.where(both == 0, 1, both)  # both are 0 before the first overlap
     best = f.argmax()
     values = {'f': float(f[best]), 'precision': float(precision[best]), 'recall': float(recall[best])}
-    threshold = np.concatenate([[np.inf], presence[order]])
+    threshold = np.concatenate([[np.inf], falling[order]])
     return Scores(values, {'precision': precision, 'recall': recall, 'f': f, 'threshold': threshold})
+
+
+def pooled_overlaps(parts: Sequence[PooledPart]) -> np.ndarray:
+    """(n,) float64 IoU of all frames: sequence by sequence, by falling score within each."""
+    found, before = [], None
+    for part in parts:
+        found.append(part.overlaps_after(before))
+        before = part.last_row(before)
+    return np.concatenate(found)

@@ -81,9 +81,7 @@ class TrackingNetRule(Rule[BoxTruth, np.ndarray]):
             len(true),
         )
 
-    def total(self, parts: Sequence[TrackingNetPart]) -> Scores:
-        if not parts:
-            raise DataError('expected results of at least one video, got none')
+    def _total(self, parts: Sequence[TrackingNetPart]) -> Scores:
         curves = [
             np.mean([getattr(part, name) for part in parts], axis=0)
             for name in ('success', 'precision', 'normalised_precision')
@@ -91,19 +89,27 @@ class TrackingNetRule(Rule[BoxTruth, np.ndarray]):
         return _scores(curves, sum(part.covered for part in parts) / sum(part.num_frames for part in parts))
 
     def notes(self, parts: Sequence[TrackingNetPart]) -> tuple[str, ...]:
-        """A missing file is no error here, so that it would go unnoticed."""
-        missing = [part.name for part in parts if part.covered <= 1]  # row 0 is the truth
+        """A missing file is no error here, so that it would go unnoticed.
+
+        Raises DataError where all are missing: these are no results of TrackingNet.
+        """
+        # row 0 is the truth, so a video of one frame has no box to miss
+        missing = [part.name for part in parts if part.num_frames > 1 and part.covered <= 1]
         if not missing:
             return ()
-        return (
-            f'{len(missing)} of {len(parts)} videos have no box, a missing file perhaps: {missing[0]}, ...',
-        )
+        if len(missing) == len(parts):
+            raise DataError(f'no box in any of {len(parts)} videos: expected files such as {missing[0]}.txt')
+        some = ', '.join(missing[:3]) + (', ...' if len(missing) > 3 else '')
+        return (f'{len(missing)} of {len(parts)} videos have no box, a missing file perhaps: {some}',)
 
 
 def _errors(true: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """IoU, distance of the centres, and that distance in target sizes, (n,) each; nan passes no threshold."""
-    low = np.maximum(true[:, :2], boxes[:, :2])
-    high = np.minimum(true[:, :2] + true[:, 2:], boxes[:, :2] + boxes[:, 2:])
+    """IoU, distance of the centres, and that distance in target sizes, (n,) each; nan passes no threshold.
+
+    The program's max and min, those of pandas, pass over a nan: a row with x missing alone has an IoU.
+    """
+    low = np.fmax(true[:, :2], boxes[:, :2])
+    high = np.fmin(true[:, :2] + true[:, 2:], boxes[:, :2] + boxes[:, 2:])
     inter = np.prod(np.maximum(high - low, 0), axis=1)
     shift = true[:, :2] + true[:, 2:] / 2 - boxes[:, :2] - boxes[:, 2:] / 2
     with np.errstate(divide='ignore', invalid='ignore'):

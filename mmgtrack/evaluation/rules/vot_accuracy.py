@@ -9,7 +9,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.vot import VotTruth
 from mmgtrack.evaluation.results.files import ResultFiles
 from mmgtrack.evaluation.results.vot import Trajectory, read_trajectory, run_name
@@ -62,9 +61,7 @@ class VotAccuracyRule(Rule[VotTruth, Trajectory]):
         counted = overlaps[known & reported(result.regions) & ~after(starts, self.burnin)]
         return AccuracyPart(truth.name, float(counted.mean()) if len(counted) else 0.0, len(overlaps))
 
-    def total(self, parts: Sequence[AccuracyPart]) -> Scores:
-        if not parts:
-            raise DataError('expected at least one sequence to average, got none')
+    def _total(self, parts: Sequence[AccuracyPart]) -> Scores:
         frames = sum(part.frames for part in parts)
         return Scores({'accuracy': sum(part.accuracy * part.frames for part in parts) / frames})
 

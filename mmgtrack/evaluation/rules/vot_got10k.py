@@ -19,12 +19,10 @@ from mmgtrack.evaluation.results.vot_regions import FAILURE, INITIALISATION, Reg
 from mmgtrack.evaluation.rules.base import Part, Rule, Scores
 from mmgtrack.evaluation.rules.vot_accuracy import after
 from mmgtrack.evaluation.rules.vot_overlap import known_size
+from mmgtrack.evaluation.rules.vot_reset import BURN_IN
 
 TAGS = ('camera_motion', 'illum_change', 'occlusion', 'size_change', 'motion_change', 'empty')
 """The last one stands for frames without any tag, also of other names."""
-
-BURN_IN = 10
-"""Frames from each initialisation on that do not count for the accuracy."""
 
 REPETITIONS = 15
 
@@ -113,9 +111,7 @@ class VotGot10kRule(Rule[VotTruth, ResetRuns]):
             *_speed(result.times),
         )
 
-    def total(self, parts: Sequence[TaggedPart]) -> Scores:
-        if not parts:
-            raise DataError('expected at least one sequence to average, got none')
+    def _total(self, parts: Sequence[TaggedPart]) -> Scores:
         return total_scores(parts)
 
 

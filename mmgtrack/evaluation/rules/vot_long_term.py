@@ -85,9 +85,7 @@ class VotLongTermRule(Rule[VotTruth, Trajectory]):
         order = kept[np.argsort(-confidences[kept], kind='stable')]
         return LongTermPart(truth.name, confidences[order], overlaps[order], visible)
 
-    def total(self, parts: Sequence[LongTermPart]) -> Scores:
-        if not parts:
-            raise DataError('expected at least one sequence to average, got none')
+    def _total(self, parts: Sequence[LongTermPart]) -> Scores:
         return total_scores(parts)
 
 

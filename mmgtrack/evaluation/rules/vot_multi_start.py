@@ -15,6 +15,7 @@ from mmgtrack.evaluation.results.files import ResultFiles
 from mmgtrack.evaluation.results.vot import Trajectory, anchor_name, read_trajectory
 from mmgtrack.evaluation.rules.base import Part, Rule, Scores
 from mmgtrack.evaluation.rules.vot_overlap import frame_overlaps
+from mmgtrack.evaluation.rules.vot_reset import short_runs_note
 
 FAILURE_OVERLAP = 0.1
 """At most this much in a frame that shows the target is bad."""
@@ -94,10 +95,11 @@ class VotMultiStartRule(Rule[VotTruth, tuple[Trajectory, ...]]):
             truth.name, len(truth.regions), tracked, run, float(overlap), curve, active, self.low
         )
 
-    def total(self, parts: Sequence[MultiStartPart]) -> Scores:
-        if not parts:
-            raise DataError('expected at least one sequence to average, got none')
+    def _total(self, parts: Sequence[MultiStartPart]) -> Scores:
         return total_scores(parts)
+
+    def notes(self, parts: Sequence[MultiStartPart]) -> tuple[str, ...]:
+        return short_runs_note(max(part.frames for part in parts), self.low, self.high)
 
 
 def total_scores(parts: Sequence[MultiStartPart]) -> Scores:

@@ -19,7 +19,7 @@ from mmgtrack.evaluation.rules.vot_accuracy import after, reported
 from mmgtrack.evaluation.rules.vot_overlap import frame_overlaps
 
 BURN_IN = 10
-"""Frames from each initialisation on that do not count for the accuracy."""
+"""Frames from each initialisation on that do not count for the accuracy, in all programs for such runs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,8 @@ class VotResetRule(Rule[VotTruth, Trajectory]):
     high: int
     experiment: str = 'baseline'
 
-    columns: ClassVar[tuple[str, ...]] = ('eao', 'accuracy', 'robustness')
+    columns: ClassVar[tuple[str, ...]] = ('eao', 'accuracy', 'failure_rate', 'failures')
+    absolute: ClassVar[frozenset[str]] = frozenset({'failures'})
 
     @property
     def program(self) -> str:
@@ -64,8 +65,8 @@ class VotResetRule(Rule[VotTruth, Trajectory]):
         return (
             f'pixel overlap; EAO in float32 over {self.low} to {self.high} frames of the fragments between '
             'resets, failed ones padded by zeros; accuracy without skipped and failed frames and '
-            f'{BURN_IN} from each start, weighted by all frames; robustness = failures a frame (mmtracking '
-            'prints it times 100)'
+            f'{BURN_IN} from each start, weighted by all frames; failure_rate = failures a frame, less '
+            'is better (mmtracking prints it times 100 and calls it robustness)'
         )
 
     def read(self, results: ResultFiles, truth: VotTruth) -> Trajectory:
@@ -87,10 +88,11 @@ class VotResetRule(Rule[VotTruth, Trajectory]):
             self.low,
         )
 
-    def total(self, parts: Sequence[ResetPart]) -> Scores:
-        if not parts:
-            raise DataError('expected at least one sequence to average, got none')
+    def _total(self, parts: Sequence[ResetPart]) -> Scores:
         return total_scores(parts)
+
+    def notes(self, parts: Sequence[ResetPart]) -> tuple[str, ...]:
+        return short_runs_note(max(int(part.lengths.max()) for part in parts), self.low, self.high)
 
     def _means(self, fragments: list[np.ndarray]) -> np.ndarray:
         rows = np.zeros((len(fragments), self.high + 1), np.float32)
@@ -100,6 +102,13 @@ class VotResetRule(Rule[VotTruth, Trajectory]):
         for end in range(1, self.high + 1):  # not a running sum: float32 rounds as the program's mean does
             means[:, end] = np.mean(rows[:, 1 : end + 1], axis=1)
         return means
+
+
+def short_runs_note(longest: int, low: int, high: int) -> tuple[str, ...]:
+    """For a benchmark whose runs are shorter than the lengths that its EAO is averaged over."""
+    if longest > low:
+        return ()
+    return (f'EAO is averaged over {low} to {high} frames and has no meaning here: no run exceeds {longest}',)
 
 
 def cut(name: str, regions: Regions) -> list[tuple[int, int, bool]]:
@@ -139,7 +148,7 @@ def total_scores(parts: Sequence[ResetPart]) -> Scores:
     values = {
         'eao': float(np.mean(wanted)) if len(wanted) else float('nan'),
         'accuracy': sum(part.accuracy * part.frames for part in parts) / frames,
-        'robustness': failures / frames,
+        'failure_rate': failures / frames,
         'failures': float(failures),
     }
     return Scores(values, {'eao': curve})

@@ -99,6 +99,8 @@ def _row_problems(name: str, label: str, rows: np.ndarray, expected: Expected) -
     missing = np.isnan(rows).any(axis=1)
     if missing.any():
         yield f'{label}, line {_first_line(missing)}: nan, expected a box in every row'
+    # a size of 0 is legal: TrackingNet's program takes it for a miss, GOT-10k's clips boxes outside of the
+    # image to it, and those of the other sets have a rule for it
     negative = (rows[:, 2:] < 0).any(axis=1)
     if negative.any():
         yield f'{label}, line {_first_line(negative)}: negative width or height'

@@ -1,5 +1,6 @@
 """What a submission has to hold."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,11 +9,16 @@ import numpy as np
 
 from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.boxes import BoxAnnotations
+from mmgtrack.evaluation.annotations.files import listed_names
 from mmgtrack.evaluation.annotations.got10k import GOT10k
 from mmgtrack.evaluation.annotations.plain import Flat, TrackingNet
 from mmgtrack.evaluation.annotations.vot import VotAnnotations
-from mmgtrack.evaluation.results.box_rows import parse_rows
+from mmgtrack.evaluation.results.disk import kind_of, read_text
+from mmgtrack.evaluation.results.frame_numbers import frame_number
+from mmgtrack.evaluation.results.oxuva import csv_rows
 from mmgtrack.sequence_tables import load_table
+
+_TASK_FIELDS = ('video', 'object', 'init_frame', 'last_frame', 'xmin', 'xmax', 'ymin', 'ymax')
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +38,7 @@ class Expected:
     def __post_init__(self) -> None:
         if not self.names:
             raise DataError('no sequences are expected: the list is empty')
-        twice = sorted({name for name in self.names if self.names.count(name) > 1})
+        twice = [name for name, count in Counter(self.names).items() if count > 1]
         if twice:
             raise DataError(f'{twice[0]} is expected twice')
 
@@ -40,17 +46,20 @@ class Expected:
 def listed_sequences(path: Path) -> Expected:
     """A text file with a sequence on every line: its name, and its number of frames where that is known."""
     frames: dict[str, int] = {}
-    names = []
-    for number, line in enumerate(_read(path).splitlines(), 1):
-        words = line.replace(',', ' ').split()
-        if not words:
-            continue
-        if len(words) > 2 or (len(words) == 2 and not words[1].isdecimal()):
-            raise DataError(f'{path}, line {number}: expected NAME or NAME,FRAMES, got {line.strip()!r}')
-        names.append(words[0])
-        if len(words) == 2:
-            frames[words[0]] = int(words[1])
-    return Expected(tuple(names), frames)
+    lines = read_text(path).splitlines()
+    rows = [line.replace(',', ' ').split() for line in lines]
+    for number, (line, words) in enumerate(zip(lines, rows, strict=True), 1):
+        try:
+            if len(words) > 2:
+                raise ValueError(f'{len(words)} words')
+            if len(words) == 2:
+                frames[words[0]] = frame_number(words[1], first=1)
+        except ValueError as error:
+            raise DataError(
+                f'{path}, line {number}: expected NAME or NAME,FRAMES, got {line.strip()!r}: {error}'
+            ) from error
+    names = listed_names('\n'.join(' '.join(words[:1]) for words in rows), str(path))
+    return Expected(names, frames)
 
 
 def table_sequences(name: str) -> Expected:
@@ -68,7 +77,7 @@ def table_sequences(name: str) -> Expected:
 def got10k_sequences(root: Path) -> Expected:
     """GOT-10k's folder of a split, with ``list.txt`` and a first box for every sequence."""
     inner = root / 'test'
-    annotations = GOT10k(inner if (inner / 'list.txt').is_file() else root)
+    annotations = GOT10k(inner if kind_of(inner / 'list.txt') == 'file' else root)
     images = {name: path.replace('groundtruth.txt', '*.jpg') for name, path in annotations.paths.items()}
     return _box_sequences(annotations, images)
 
@@ -76,7 +85,7 @@ def got10k_sequences(root: Path) -> Expected:
 def tracking_net_sequences(root: Path) -> Expected:
     """TrackingNet's folder, or its TEST: ``anno/<id>.txt`` and images in ``frames/<id>``."""
     inner = root / 'TEST'
-    annotations = TrackingNet(inner if inner.is_dir() else root)
+    annotations = TrackingNet(inner if kind_of(inner) == 'folder' else root)
     folders = {name: path.rpartition('anno/')[0] for name, path in annotations.paths.items()}
     return _box_sequences(
         annotations, {name: f'{folder}frames/{name}/*.jpg' for name, folder in folders.items()}
@@ -93,22 +102,19 @@ def oxuva_tracks(root: Path) -> Expected:
 
     Columns: video, object, first and last frame, xmin, xmax, ymin, ymax; tracks are ``<video>_<object>``.
     """
-    path = root if root.is_file() else root / 'tasks' / 'test.csv'
+    path = root if kind_of(root) == 'file' else root / 'tasks' / 'test.csv'
     spans: dict[str, tuple[int, int]] = {}
-    names = []
-    for number, line in enumerate(_read(path).splitlines(), 1):
-        fields = [field.strip() for field in line.split(',')]
-        if not line.strip() or (number == 1 and fields[0] == 'video'):
+    for line, row in csv_rows(read_text(path), str(path), _TASK_FIELDS):
+        if line == 1 and row[0] == 'video':
             continue
-        where = f'{path}, line {number}'
-        if len(fields) != 8:
-            raise DataError(
-                f'{where}: expected video,object,init_frame,last_frame,xmin,xmax,ymin,ymax, got {line!r}'
-            )
-        first, last = (int(value) for value in parse_rows(','.join(fields[2:4]), where, columns=2)[0])
-        names.append(f'{fields[0]}_{fields[1]}')
-        spans[names[-1]] = (first, last)
-    return Expected(tuple(names), spans=spans)
+        name = f'{row[0].strip()}_{row[1].strip()}'
+        try:
+            if name in spans:
+                raise ValueError(f'{name} a second time')
+            spans[name] = frame_number(row[2]), frame_number(row[3])
+        except ValueError as error:
+            raise DataError(f'{path}, line {line}: expected {",".join(_TASK_FIELDS)}, got {error}') from error
+    return Expected(tuple(spans), spans=spans)
 
 
 def vot_sequences(root: Path) -> Expected:
@@ -147,11 +153,3 @@ def _box_sequences(annotations: BoxAnnotations, images: Mapping[str, str]) -> Ex
         if count:
             frames[name] = count
     return Expected(annotations.names, frames, first_boxes)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding='utf-8-sig')
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, 'strerror', None) or error
-        raise DataError(f'cannot read the list of sequences {path}: {reason}') from error

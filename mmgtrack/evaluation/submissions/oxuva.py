@@ -55,7 +55,8 @@ def _problems(name: str, predictions: OxuvaPredictions, span: tuple[int, int] | 
     if not np.isfinite(predictions.scores).all():
         frame = frames[np.argmin(np.isfinite(predictions.scores))]
         yield f'{name}: the score of frame {frame} is not finite'
-    # the official program clips boxes to the image: outside of it they are misses, reversed ones nonsense
-    reversed_sides = predictions.present & (predictions.boxes[:, 2:] < predictions.boxes[:, :2]).any(axis=1)
-    if reversed_sides.any():
-        yield f'{name}: the box of frame {frames[np.argmax(reversed_sides)]} ends before it begins'
+    # the official program divides by the area of box and label; outside of the image boxes are misses to it
+    sizes = predictions.boxes[:, 2:] - predictions.boxes[:, :2]
+    without_size = predictions.present & (sizes <= 0).any(axis=1)
+    if without_size.any():
+        yield f'{name}: the box of frame {frames[np.argmax(without_size)]} has no size; say absent there'

@@ -54,10 +54,7 @@ def pack_submission(
     ``out_zip`` exists (unless ``overwrite``), is the source, or cannot be written.
     """
     out_zip = Path(out_zip)
-    if out_zip.exists() and results.source.exists() and out_zip.samefile(results.source):
-        raise OutputError(f'{out_zip} is the source itself; choose another name')
-    if out_zip.exists() and not overwrite:
-        raise OutputError(f'{out_zip} exists already; choose another name, or replace it with --overwrite')
+    _check_place(out_zip, results.source, overwrite)
     found = _collect(kind, results, expected)
     if found.problems:
         raise DataError(f'{results.source}: nothing is packed; {"; ".join(shown_problems(found.problems))}')
@@ -79,6 +76,18 @@ def _collect(kind: str, results: ResultFiles, expected: Expected) -> Collected:
     if kind not in COLLECTORS:
         raise InputError(f'no kind of submission {kind!r}; expected one of {", ".join(COLLECTORS)}')
     return COLLECTORS[kind](results, expected)
+
+
+def _check_place(out_zip: Path, source: Path, overwrite: bool) -> None:
+    try:
+        there = out_zip.exists()
+        is_source = there and out_zip.samefile(source)
+    except (OSError, ValueError) as error:
+        raise OutputError(f'cannot write {out_zip}: {error}') from error
+    if is_source:
+        raise OutputError(f'{out_zip} is the source itself; choose another name')
+    if there and not overwrite:
+        raise OutputError(f'{out_zip} exists already; choose another name, or replace it with --overwrite')
 
 
 def _identifier(tracker: str) -> str:

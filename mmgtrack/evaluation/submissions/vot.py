@@ -71,7 +71,8 @@ def _problems(
         yield f'{where}: no trajectory'
     if len({len(digits) for digits in runs}) > 1:
         yield f'{where}: runs of the whole sequence and from anchors in one experiment'
-    yield from _anchor_problems(where, runs, expected.anchors.get(sequence))
+    anchors = expected.anchors.get(sequence)
+    yield from _anchor_problems(where, runs, anchors)
     for digits, endings in sorted(runs.items()):
         name = f'{sequence}_{digits}'
         if len(endings) > 1:
@@ -81,7 +82,7 @@ def _problems(
         except DataError as error:
             yield str(error)
             continue
-        allowed = _lengths(digits, expected.frames.get(sequence))
+        allowed = _lengths(digits, expected.frames.get(sequence), anchors)
         if allowed and length not in allowed:
             yield f'{where}/{name}: {length} rows, expected {" or ".join(map(str, sorted(allowed)))}'
 
@@ -116,8 +117,17 @@ def _anchor_problems(where: str, runs: dict[str, list[str]], anchors: np.ndarray
         )
 
 
-def _lengths(digits: str, frames: int | None) -> set[int]:
-    """Numbers of rows that a run may have: from an anchor to the last frame, or back to the first."""
+def _lengths(digits: str, frames: int | None, anchors: np.ndarray | None) -> set[int]:
+    """Numbers of rows that a run may have, none where that is not known.
+
+    A run from an anchor goes to the last frame where the anchor is > 0, back to the first where it is < 0.
+    """
     if frames is None:
         return set()
-    return {frames} if len(digits) == _REPETITION_DIGITS else {frames - int(digits), int(digits) + 1}
+    if len(digits) == _REPETITION_DIGITS:
+        return {frames}
+    start = int(digits)
+    direction = 0 if anchors is None or start >= len(anchors) else anchors[start]
+    forward, backward = frames - start, start + 1
+    either = {count for count in (forward, backward) if 0 < count <= frames}
+    return {forward} if direction > 0 else {backward} if direction < 0 else either

@@ -34,6 +34,11 @@ def test_labels(zipped: bool, tmp_path: Path) -> None:
     assert truth.image_size == (320, 240)
 
 
+def test_a_sequence_that_is_listed_twice(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r'val/list\.txt, line 3: V_1 stands in line 1 already'):
+        GOT10k(write_tree(tmp_path, {**FILES, 'val/list.txt': 'V_1\nV_2\nV_1\n'}))
+
+
 def test_the_folder_of_the_split_without_list(tmp_path: Path) -> None:
     assert GOT10k(write_tree(tmp_path, FILES) / 'val').names == ('V_1', 'V_2', 'V_3')
 
@@ -48,6 +53,8 @@ def test_a_listed_sequence_is_missing(tmp_path: Path) -> None:
     [
         ('cover.label', '8\n8\n', 'cover.label has 2 values for 3 frames'),
         ('meta_info.ini', 'nothing', 'no line "resolution'),
+        ('meta_info.ini', f'resolution: ({"9" * 5000}, 240)', 'no line "resolution'),
+        ('cover.label', '8\n\n8\n', 'cover.label, line 2'),
         ('absence.label', '0\n0\nx\n', 'absence.label, line 3'),
     ],
 )

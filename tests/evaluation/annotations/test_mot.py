@@ -8,6 +8,8 @@ import pytest
 from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.mot import MotAnnotations
 
+from .trees import write_tree
+
 ROWS = '1,1,0,0,5,5,1,-1,-1,-1\n1,2,0,0,5,5,0,-1,-1,-1\n2,1,0,0,5,5,1,-1,-1,-1\n'
 
 
@@ -31,6 +33,22 @@ def test_files(tmp_path: Path) -> None:
     write(tmp_path / 'a.txt')
     found = MotAnnotations(tmp_path)
     assert found.names == ('a',) and len(found.read('a').rows.frames) == 2
+
+
+@pytest.mark.parametrize('zipped', [False, True])
+def test_folders_and_archives_are_alike(zipped: bool, tmp_path: Path) -> None:
+    files = {'a/gt/gt.txt': ROWS, 'a/seqinfo.ini': '[Sequence]\nseqLength=9\n', 'b/gt/gt.txt': ROWS}
+    found = MotAnnotations(write_tree(tmp_path, files, zipped))
+    assert found.names == ('a', 'b') and found.read('a').num_frames == 9
+    np.testing.assert_array_equal(found.read('b').rows.frames, [1, 2])
+
+
+@pytest.mark.parametrize('length', ['0', '-1', '1.5', '1e300', '9' * 5000, 'many', '%(x)s', ''])
+def test_lengths_that_are_none(length: str, tmp_path: Path) -> None:
+    write(tmp_path / 'a' / 'gt' / 'gt.txt')
+    write(tmp_path / 'a' / 'seqinfo.ini', f'[Sequence]\nseqLength={length}\n')
+    with pytest.raises(DataError, match=r'a/seqinfo\.ini: expected seqLength in \[Sequence\]'):
+        MotAnnotations(tmp_path).read('a')
 
 
 def test_refused(tmp_path: Path) -> None:

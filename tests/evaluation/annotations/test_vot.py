@@ -1,3 +1,6 @@
+import shutil
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -6,6 +9,7 @@ from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.vot import VotAnnotations
 
 SIZE = 'width=64\nheight=48\n'
+NO_LENGTHS = ('0', '-3', '3.5', '1e300', '9999999999999999999', '9' * 5000, 'nan', '')
 BOXES = '1,2,3,4\nnan,nan,nan,nan\n5,6,7,8\n'
 
 
@@ -47,6 +51,24 @@ def test_order_is_that_of_the_list(tmp_path):
     make(tmp_path)
     (tmp_path / 'sequences' / 'list.txt').write_text('zebra\r\ncar\n\n')
     assert VotAnnotations(tmp_path).names == ('zebra', 'car')
+
+
+def test_a_sequence_that_is_listed_twice(tmp_path):
+    make(tmp_path)
+    (tmp_path / 'sequences' / 'list.txt').write_text('car\nbus\n\ncar\n')
+    with pytest.raises(DataError, match=r'list\.txt, line 4: car stands in line 1 already'):
+        VotAnnotations(tmp_path).names  # noqa: B018
+
+
+def test_in_an_archive(tmp_path):
+    folder = make(tmp_path, anchor_value='1\n0\n-1\n', occlusion_tag='0\n1\n')
+    (folder / 'color').mkdir()
+    (folder / 'color' / '00000001.jpg').touch()  # never looked at
+    archive = shutil.make_archive(str(tmp_path / 'workspace'), 'zip', tmp_path, 'sequences')
+    found, wanted = VotAnnotations(Path(archive)).read('car'), read(tmp_path)
+    np.testing.assert_array_equal(found.regions.boxes, wanted.regions.boxes)
+    assert found.anchors.tolist() == [1, 0, -1] and found.image_size == (64, 48)
+    assert list(found.tags) == ['occlusion']
 
 
 def test_old_layout_with_polygons_and_images(tmp_path):
@@ -93,8 +115,14 @@ def test_frames_beyond_the_file_are_unknown(tmp_path):
         ({'groundtruth_txt': '1,2,3,4\n1,2,3\n'}, 'groundtruth.txt, line 2: expected'),
         ({'groundtruth_txt': 'm1,2,3\n'}, 'groundtruth.txt, line 1: masks'),
         ({'sequence': 'length=2\n'}, 'groundtruth.txt has 3 lines, expected at most'),
-        ({'sequence': 'width=wide\nheight=48\n'}, "expected a positive number as width, got 'wide'"),
+        (
+            {'sequence': 'width=wide\nheight=48\n'},
+            "expected a positive number as width, at most 10000000, got 'wide'",
+        ),
         ({'anchor_value': '1\n0\n0\n-1\n'}, 'anchor.value has 4 lines, expected at most the 3'),
+        *(({'sequence': f'length={n}\n'}, 'expected a positive number as length') for n in NO_LENGTHS),
+        ({'anchor_value': '1\n1_0\n'}, "anchor.value, line 2: expected a number, got '1_0'"),
+        ({'anchor_value': '1\nnan\n'}, "anchor.value, line 2: expected a number, got 'nan'"),
         ({'anchor_value': '1\nx\n'}, "anchor.value, line 2: expected a number, got 'x'"),
         ({'occlusion_tag': '1\n\n1\n'}, "occlusion.tag, line 2: expected a number, got ''"),
     ],

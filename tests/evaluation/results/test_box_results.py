@@ -1,37 +1,24 @@
 """Finding and reading a sequence's boxes in every layout that trackers leave."""
 
-import contextlib
-import io
-import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.io import savemat
 
 from mmgtrack.apis.results import CSV_HEADER
 from mmgtrack.errors import DataError, InputError
 from mmgtrack.evaluation.results.box_results import BoxResults
 from mmgtrack.evaluation.results.files import MissingResultError, ResultFiles
-from mmgtrack.evaluation.results.otb_mat import parse_mat
-from mmgtrack.evaluation.results.track_csv import HEADER, parse_track_csv
+from mmgtrack.evaluation.results.track_csv import HEADER
+
+from .mat_files import BOXES, mat
 
 ROWS = '1,2,3,4\n5,6,7,8.5\n'
 OTHER = '9,9,9,9\n9,9,9,9\n'
-BOXES = [[1, 2, 3, 4], [5, 6, 7, 8.5]]
+FIRST = np.array([100.0, 50, 30, 20])
 TRACK = f'{HEADER}\n30,1,2,3,4,1.0000,1\n31,5,6,7,8.5,0.2500,0\n'
-
-
-def mat(**entry: object) -> bytes:
-    results = np.empty((1, 1), dtype=object)
-    results[0, 0] = {'res': np.array(BOXES), 'type': 'rect', 'len': 2, **entry}
-    buffer = io.BytesIO()
-    savemat(buffer, {'results': results})
-    return buffer.getvalue()
 
 
 def written(root: Path, files: Mapping[str, str | bytes], **options: str) -> BoxResults:
@@ -214,7 +201,9 @@ def test_rows_cannot_be_changed_for_the_next_reader(tmp_path: Path) -> None:
 )
 def test_first_row_hint(box_format: str, row: str, said: str | None, tmp_path: Path) -> None:
     results = written(tmp_path / 'trk', {'a.txt': f'{row}\n1,2,3,4\n'}, box_format=box_format)
-    hint = results.first_row_hint('a', np.array([100.0, 50, 30, 20]))
+    assert results.first_row_hint('a', FIRST) is None  # not read so far
+    results.boxes('a')
+    hint = results.first_row_hint('a', FIRST)
     if said is None:
         assert hint is None
     else:
@@ -234,66 +223,66 @@ def test_integer_note(tmp_path: Path) -> None:
     assert results.integer_note is None
 
 
+def test_notes_are_of_what_was_read(tmp_path: Path) -> None:
+    results = written(
+        tmp_path / 'trk', {'a.txt': '100,50,130,70\n', 'a.csv': ROWS, 'b.txt': '100,50,130,70\n'}
+    )
+    assert results.notes('a', FIRST) == ()
+    with pytest.raises(DataError, match='which both fit a'):
+        results.boxes('a')
+    results.boxes('b')
+    for name in ('a', 'no such sequence'):  # neither can be read; what is known of the rest is said
+        assert [note[:14] for note in results.notes(name, FIRST)] == ['trk: all 1 box']
+    hint, wanted = results.notes('b', FIRST)[1], '--boxes xyxy'
+    (tmp_path / 'trk' / 'b.txt').unlink()
+    assert hint.endswith(wanted) and results.notes('b', FIRST)[1] == hint
+    assert len(results.notes('b', np.full(4, np.nan))) == 1
+
+
+def test_no_hint_where_the_file_says_what_its_rows_are(tmp_path: Path) -> None:
+    box = '0,100,50,30,20,1,1\n'
+    results = written(tmp_path, {'a.csv': f'{HEADER}\n{box}'}, box_format='xyxy')
+    results.boxes('a')
+    assert results.first_row_hint('a', FIRST) is None
+
+
+def test_rows_are_counted_once(tmp_path: Path) -> None:
+    results = written(tmp_path / 'trk', {'a.txt': OTHER, 'a_object_presence_scores.txt': '1\n1\n'})
+    for _ in range(2):
+        results.boxes('a')
+        results.presence_scores('a')
+    assert str(results.integer_note).startswith('trk: all 2 boxes')
+
+
+@pytest.mark.parametrize('stray', ['log.txt', 'README.txt', 'uav_bike1.txt', 'tpl_Ball_ce1.txt'])
+def test_prefixed_files_beside_others(stray: str, tmp_path: Path) -> None:
+    results = written(tmp_path, {'nfs_ball_1.txt': ROWS, 'nfs_ball_1_time.txt': '1\n2\n', stray: OTHER})
+    assert results.boxes('ball_1').tolist() == BOXES
+    assert np.array_equal(results.times('ball_1'), [[1], [2]])
+    assert results.index.name_of('ball_1') == 'nfs_ball_1'
+
+
+def test_a_prefix_counts_where_another_file_has_the_name(tmp_path: Path) -> None:
+    files = {
+        'nfs_car.txt': ROWS,
+        'car.txt': OTHER,
+        'nfs_bus.txt': ROWS,
+        'uav_bus.txt': OTHER,
+        'uav_car4.txt': ROWS,
+    }
+    results = written(tmp_path, files)
+    assert results.boxes('car')[0, 0] == 9 and results.boxes('nfs_car')[0, 0] == 1
+    with pytest.raises(DataError, match='nfs_bus and uav_bus, which both fit bus'):
+        results.boxes('bus')
+    with pytest.raises(MissingResultError):  # OTB's Car4 is not UAV123's car4
+        results.boxes('Car4')
+
+
 def test_own_rows_have_scores(tmp_path: Path) -> None:
     assert HEADER == CSV_HEADER
     scores = written(tmp_path, {'a.csv': TRACK}).presence_scores('a')
     assert scores is not None and scores.tolist() == [1, 0.25]
 
 
-@pytest.mark.parametrize(
-    'text, message',
-    [
-        (f'{HEADER},more\n', f"f, line 1: expected {HEADER}, got '{HEADER},more'"),
-        (f'{HEADER}\n', 'f is empty'),
-        (f'{HEADER}\n0,1,2,3,4,1,1\n1,1,2,3,4,1\n', 'f, line 3: expected 7 numbers'),
-        (f'{HEADER}\n0,1,2,3,4,1,1\n2,1,2,3,4,1,1\n', 'f: frame 0 is followed by 2, not by the next one'),
-    ],
-)
-def test_broken_own_rows(text: str, message: str) -> None:
-    with pytest.raises(DataError, match=re.escape(message)):
-        parse_track_csv(text, 'f')
-
-
 def test_csv_without_header_is_rows(tmp_path: Path) -> None:
     assert written(tmp_path, {'a.csv': ROWS}).boxes('a').tolist() == BOXES
-
-
-@pytest.mark.parametrize(
-    'content, message',
-    [
-        (b'no file of MATLAB', 'f is no MATLAB file of version 4 to 7.2'),
-        (b'', 'f is no MATLAB file of version 4 to 7.2'),
-        (mat(type='ivtAff'), "f: its type is 'ivtAff', only 'rect' (x, y, w, h) is read"),
-        (mat(type=''), 'f: its type is'),
-        (mat(res=np.ones((2, 6))), 'f: expected finite rows x, y, w, h in results{1}.res, got (2, 6)'),
-        (mat(res=np.array([[1, 2, np.inf, 4]])), 'f: expected finite rows'),
-        (mat(res='rows'), 'f: results{1}.res holds no numbers'),
-    ],
-)
-def test_broken_mat(content: bytes, message: str) -> None:
-    with pytest.raises(DataError, match=re.escape(message)):
-        parse_mat(content, 'f')
-
-
-def test_mat_without_results() -> None:
-    buffer = io.BytesIO()
-    savemat(buffer, {'other': 1})
-    with pytest.raises(DataError, match=re.escape('f holds no results{1}.res')):
-        parse_mat(buffer.getvalue(), 'f')
-
-
-def test_first_run_of_several_in_a_mat_and_one_row() -> None:
-    results = np.empty((1, 2), dtype=object)
-    for column, left in enumerate((1, 9)):
-        results[0, column] = {'res': np.array([[left, 2, 3, 4]]), 'type': 'rect'}
-    buffer = io.BytesIO()
-    savemat(buffer, {'results': results})
-    assert parse_mat(buffer.getvalue(), 'f').tolist() == [[1, 2, 3, 4]]
-
-
-@settings(deadline=None)
-@given(st.binary(max_size=300), st.integers(0, 400))
-def test_any_mat_is_boxes_or_a_data_error(noise: bytes, length: int) -> None:
-    for broken in (noise, mat()[:length], mat()[:128] + noise):  # the header of a file has 128 bytes
-        with contextlib.suppress(DataError):
-            assert parse_mat(broken, 'f').shape[1] == 4

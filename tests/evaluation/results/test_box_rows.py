@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mmgtrack.errors import DataError
-from mmgtrack.evaluation.results.box_rows import count_columns, parse_rows
+from mmgtrack.evaluation.results.box_rows import count_columns, parse_number, parse_rows
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -29,6 +29,11 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
         '\ufeff1,2,3,4\n5,6,7,8.5\n',
         '1.,2.0,+3,4e0\n5E+0,60e-1,.7e1,8.5\n',
         '1,2,3,4\n5,6,7,8.5\n\n \n\t\n',
+        '1,2,3,4,\n5,6,7,8.5,\n',
+        '1,2,3,4 , \r\n5,6,7,8.5,\r\n',
+        '1;2;3;4;\n5;6;7;8.5;\n',
+        '1\t2\t3\t4\t\n5\t6\t7\t8.5\t\n',
+        '1 2 3 4,\n5,6 7,8.5;\n',
     ],
 )
 def test_two_rows(text: str) -> None:
@@ -55,7 +60,10 @@ def test_rows_of_nan(row: str) -> None:
         ('1,,2,3\n', "f, line 1: expected 4 numbers x,y,w,h, got '1,,2,3'"),
         ('1,,2,3,4\n', "f, line 1: expected 4 numbers x,y,w,h, got '1,,2,3,4'"),
         ('1, ,3,4\n', "f, line 1: expected 4 numbers x,y,w,h, got '1, ,3,4'"),
-        ('1,2,3,4,\n', "f, line 1: expected 4 numbers x,y,w,h, got '1,2,3,4,'"),
+        ('1,2,3,4,,\n', "f, line 1: expected 4 numbers x,y,w,h, got '1,2,3,4,,'"),
+        ('1,2,3,\n', "f, line 1: expected 4 numbers x,y,w,h, got '1,2,3,'"),
+        ('1,,2,3,\n', "f, line 1: expected 4 numbers x,y,w,h, got '1,,2,3,'"),
+        (',\n', "f, line 1: expected 4 numbers x,y,w,h, got ','"),
         (',1,2,3,4\n', "f, line 1: expected 4 numbers x,y,w,h, got ',1,2,3,4'"),
         ('1,2,3,4\n1,2,x,4\n', "f, line 2: expected 4 numbers x,y,w,h, got '1,2,x,4'"),
         ('x,y,w,h\n1,2,3,4\n', "f, line 1: expected 4 numbers x,y,w,h, got 'x,y,w,h'"),
@@ -80,7 +88,18 @@ def test_other_numbers_of_columns() -> None:
         parse_rows('1\n1 2\n', 'f', columns=1, first_line=8)
 
 
-@pytest.mark.parametrize('text, columns', [('', 0), (' \n', 0), ('1\n', 1), ('1, 2\t3\n4\n', 3)])
+def test_one_number() -> None:
+    assert [parse_number(word) for word in (' 1', '-.5e1 ', '1.')] == [1, -5, 1] and np.isnan(
+        parse_number('NaN')
+    )
+    for word in ('', '1_0', 'inf', '1e999', '0x1', '1 2', '\u0661', 'one'):
+        with pytest.raises(ValueError, match='where a number belongs'):
+            parse_number(word)
+
+
+@pytest.mark.parametrize(
+    'text, columns', [('', 0), (' \n', 0), ('1\n', 1), ('1, 2\t3\n4\n', 3), ('1,2,\n', 2)]
+)
 def test_count_columns(text: str, columns: int) -> None:
     assert count_columns(text) == columns
 

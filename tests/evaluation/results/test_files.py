@@ -1,5 +1,6 @@
 """Folders and archives of results: seen alike, and nothing that a server or a stranger made is trusted."""
 
+import os
 import stat
 import zipfile
 from pathlib import Path
@@ -9,8 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmgtrack.errors import DataError
+from mmgtrack.evaluation.results import disk
 from mmgtrack.evaluation.results.box_results import BoxResults
 from mmgtrack.evaluation.results.files import ResultFiles
+
+from ..nobody import raised_as_nobody
 
 CONTENT = {'a.txt': b'1,2,3,4\n', 'sub/b.txt': b'5,6,7,8\n'}
 
@@ -40,7 +44,8 @@ def test_folder_and_archive_are_alike(write, source: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    'name', ['../x.txt', 'a/../../x.txt', '/etc/x.txt', '\\x.txt', 'C:/x.txt', 'C:\\x.txt', '..\\x.txt']
+    'name',
+    ['../x.txt', 'a/../../x.txt', '/etc/x.txt', '\\x.txt', 'C:/x.txt', 'C:\\x.txt', 'C:x.txt', '..\\x.txt'],
 )
 def test_paths_that_leave_the_folder(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match='which would leave the folder it is unpacked to'):
@@ -68,7 +73,7 @@ def test_links(tmp_path: Path) -> None:
 def test_no_results(tmp_path: Path) -> None:
     (tmp_path / 'text.txt').write_text('no archive')
     for name in ('nowhere', 'text.txt'):
-        with pytest.raises(DataError, match=f'{name} is no folder and no zip archive of results'):
+        with pytest.raises(DataError, match=f'{name} is no folder and no zip archive'):
             ResultFiles(tmp_path / name)
 
 
@@ -78,6 +83,70 @@ def test_what_is_no_text(tmp_path: Path) -> None:
         files.read_text('a.txt')
     with pytest.raises(DataError, match=r'cannot read .*trk/b\.txt'):
         files.read_text('b.txt')
+
+
+@pytest.mark.parametrize('write, source', [(write_folder, 'trk'), (write_zip, 'trk.zip')])
+def test_files_larger_than_any_result(  # type: ignore[no-untyped-def]
+    write, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk, 'MAX_BYTES', 1000)
+    files = ResultFiles(write(tmp_path / source, {'a.txt': b'0' * 1000, 'b.txt': b'0' * 1001}))
+    assert len(files.read_bytes('a.txt')) == 1000
+    with pytest.raises(DataError, match=r'b\.txt has 1001 bytes, expected at most 1000'):
+        files.read_bytes('b.txt')
+
+
+def test_an_archive_that_lies_about_a_size(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / 'trk.zip', {'a.txt': b'1' * 10_000_000})
+    content, size = path.read_bytes(), (10_000_000).to_bytes(4, 'little')
+    assert content.count(size) == 2
+    path.write_bytes(content.replace(size, (1000).to_bytes(4, 'little')))
+    with pytest.raises(DataError, match=r'cannot read .*a\.txt: Bad CRC-32'):
+        ResultFiles(path).read_bytes('a.txt')
+
+
+def test_archives_that_cannot_be_unpacked(tmp_path: Path) -> None:
+    content = bytearray(write_zip(tmp_path / 'locked.zip', {'a.txt': b'1,2,3,4\n'}).read_bytes())
+    for mark, offset in ((b'PK\x03\x04', 6), (b'PK\x01\x02', 8)):
+        content[content.index(mark) + offset] |= 1  # says that a password is needed
+    (tmp_path / 'locked.zip').write_bytes(content)
+    with pytest.raises(DataError, match='is encrypted, password required'):
+        ResultFiles(tmp_path / 'locked.zip').read_text('a.txt')
+    with zipfile.ZipFile(tmp_path / 'odd.zip', 'w', zipfile.ZIP_BZIP2) as archive:
+        archive.writestr('a.txt', '1,2,3,4\n')
+    with pytest.raises(DataError, match=r'a\.txt is packed in an unusual way'):
+        ResultFiles(tmp_path / 'odd.zip').read_text('a.txt')
+
+
+@pytest.mark.parametrize('name', ['x' * 300, 'x/' * 3000, 'nul\0'])
+def test_names_that_cannot_be(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r'^cannot read '):
+        ResultFiles(tmp_path / name)
+
+
+@pytest.mark.parametrize('closed, mode', [('trk', 0), ('trk', 0o600), ('trk/sub', 0), ('trk/a.txt', 0)])
+def test_what_may_not_be_read(closed: str, mode: int, tmp_path: Path) -> None:
+    write_folder(tmp_path / 'trk', CONTENT)
+
+    def read_all() -> None:
+        files = ResultFiles('trk')
+        for path in files.paths:
+            files.read_bytes(path)
+
+    assert raised_as_nobody(tmp_path, read_all) == ''
+    (tmp_path / closed).chmod(mode)
+    said = raised_as_nobody(tmp_path, read_all)
+    (tmp_path / closed).chmod(0o700)
+    assert said.startswith('DataError: cannot read trk') and said.endswith('Permission denied')
+
+
+def test_links_and_what_is_no_file(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / 'trk', {'a.txt': b'1,2,3,4\n', 'lost+found/b.txt': b''})
+    (folder / 'c.txt').symlink_to('a.txt')
+    (folder / 'd.txt').symlink_to('nowhere')
+    (folder / 'loop').symlink_to('.')
+    os.mkfifo(folder / 'e.txt')
+    assert ResultFiles(folder).paths == ('a.txt', 'c.txt')
 
 
 @pytest.fixture(scope='module')

@@ -9,6 +9,7 @@ from mmgtrack.errors import DataError
 from mmgtrack.evaluation.results.files import MissingResultError, ResultFiles
 from mmgtrack.evaluation.results.mot import parse_mot, read_mot, write_mot
 
+NO_FRAMES = ('0', '-1', '1.5', 'nan', '1e300', '9999999999999999999', '10000001')
 ROWS = '2,7,1.5,2,3,4,0.5,-1,-1,-1\n1,-3,0,0,1,1,0,-1,-1,-1\n'
 
 
@@ -25,7 +26,8 @@ def test_rows() -> None:
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('1,1,0,0,1,1\n0,1,0,0,1,1\n', 'line 2: expected frame,id,x,y,w,h'),
+        *((f'1,1,0,0,1,1\n{frame},1,0,0,1,1\n', 'line 2: expected a whole frame') for frame in NO_FRAMES),
+        ('1,1,0,0,1,1\n1,1e300,0,0,1,1\n', 'line 2: expected frame,id,x,y,w,h with a whole id'),
         ('1,1.5,0,0,1,1\n', 'line 1'),
         ('1,1,0,nan,1,1\n', 'line 1'),
         ('nan,1,0,0,1,1\n', 'line 1'),

@@ -16,6 +16,7 @@ from mmgtrack.evaluation.results.oxuva import (
     write_predictions,
 )
 
+NO_FRAMES = ('-1', '6.5', '1e300', '9999999999999999999', '10000001')
 ROWS = 'vid,obj,30,true,0.5,0.1,0.3,0.2,0.4\nvid,obj,0,false,-1,,,,\n'
 
 
@@ -33,7 +34,6 @@ def test_rows() -> None:
         ','.join(FIELDS) + '\n' + ROWS,
         ROWS.replace('\n', '\r\n'),
         ROWS + '\n\n',
-        'vid,obj,30,true,0.9,0,1,0,1\n' + ROWS,  # the last row of a frame counts
         'object,video,frame_num,present,score,xmin,xmax,ymin,ymax\n' + ROWS.replace('vid,obj', 'obj,vid'),
     ],
 )
@@ -56,9 +56,16 @@ def test_flags(words: list[str], flag: bool) -> None:
     [
         ('vid,obj,60,maybe,0.5,0,1,0,1', "'maybe' where true or false belongs"),
         ('vid,obj,60,true,0.5,0,1,0', '8 columns'),
-        ('vid,obj,60,true,0.5,0,1,0,', 'could not convert'),
+        ('vid,obj,60,true,0.5,0,1,0,', "'' where a number belongs"),
         ('vid,obj,60,true,0.5,0,1,0,nan', 'the box'),
-        ('vid,obj,6.5,true,0.5,0,1,0,1', 'invalid literal'),
+        ('vid,obj,30,true,0.9,0,1,0,1', 'frame 30 a second time'),
+        *(
+            (f'vid,obj,{frame},true,0.5,0,1,0,1', f'{frame!r} where a whole frame number from 0')
+            for frame in NO_FRAMES
+        ),
+        (f'vid,obj,60,true,0.5,0,1,0,{"1" * 200_000}', 'field larger than field limit'),
+        ('vid,obj,6\r0,true,0.5,0,1,0,1', '3 columns'),
+        ('vid,obj,6\x000,true,0.5,0,1,0,1', 'where a number belongs'),
         ('vid,obj,60,true,,0,1,0,1', 'could not convert'),
         ('vid,other,60,true,0.5,0,1,0,1', 'track vid,other in the file of vid,obj'),
     ],

@@ -24,7 +24,16 @@ def test_rows_are_sorted_by_frame_and_score() -> None:
 
 
 @pytest.mark.parametrize(
-    'row', ['0,1,1,1,1,1', '1.5,1,1,1,1,1', '1,nan,1,1,1,1', '1,1,1,1,1,nan', '1,1,1,1,1']
+    'row',
+    [
+        '0,1,1,1,1,1',
+        '1.5,1,1,1,1,1',
+        '1e300,1,1,1,1,1',
+        '9999999999999999999,1,1,1,1,1',
+        '1,nan,1,1,1,1',
+        '1,1,1,1,1,nan',
+        '1,1,1,1,1',
+    ],
 )
 def test_refused_rows(row: str) -> None:
     with pytest.raises(DataError, match=r'^file, line 2'):

@@ -144,6 +144,7 @@ def test_blank_and_missing_values(tmp_path):
         ('\n0.5\n', 'car_001_confidence.value has 2 lines, expected 3'),
         ('\n0.5\n0.5\n0.5\n', 'car_001_confidence.value has 4 lines, expected 3'),
         ('\n0.5\nsure\n', "car_001_confidence.value, line 3: expected a number, got 'sure'"),
+        ('\n1_0\n0\n', "car_001_confidence.value, line 2: expected a number, got '1_0'"),
         ('\ninf\n0\n', 'car_001_confidence.value, line 2: expected a number'),
     ],
 )

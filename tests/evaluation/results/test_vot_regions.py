@@ -50,6 +50,7 @@ def test_a_nan_means_unknown(line):
         ('1\n1,2,3\n', 'a.txt, line 2: expected a code 0, 1 or 2, a box'),
         ('1\n1 2 3 4\n', "a.txt, line 2: .* got '1 2 3 4'"),
         ('1\n\n1,2,3,4\n', 'a.txt, line 2: '),
+        ('1\n1,2,3,1_0\n', "a.txt, line 2: .* got '1,2,3,1_0'"),
         ('1\n1,2,3,inf\n', 'a.txt, line 2: .*inf'),
         ('3\n', "a.txt, line 1: .* got '3'"),
         ('nan\n', "a.txt, line 1: .* got 'nan'"),

@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.base import BoxTruth
-from mmgtrack.evaluation.rules import matlab
+from mmgtrack.evaluation.rules import boxes as geometry
 from mmgtrack.evaluation.rules.got10k_toolkit import (
     Got10kToolkitLasotRule,
     Got10kToolkitRule,
@@ -71,8 +70,6 @@ def test_sequences_without_a_frame_that_counts_are_nan() -> None:
     nothing = part_of(UAV, [[NAN] * 4], [BOX])
     assert np.isnan(list(nothing.scores.values.values())).all()
     assert np.isnan(UAV.total([part_of(UAV, [BOX], [BOX]), nothing]).values['success'])
-    with pytest.raises(DataError, match='at least one sequence'):
-        UAV.total([])
 
 
 def test_sequences_weigh_the_same() -> None:
@@ -88,7 +85,7 @@ ROWS = st.lists(st.tuples(COORDINATES, COORDINATES, SIZES, SIZES), min_size=2, m
 @given(ROWS)
 def test_boxes_with_and_without_the_last_pixel_overlap_the_same(rows: list) -> None:
     first, second = (boxes(list(row)) for row in rows)
-    assert overlaps(first, second) == pytest.approx(matlab.overlaps(first, second), abs=1e-12)
+    assert overlaps(first, second) == pytest.approx(geometry.overlaps(first, second), abs=1e-12)
 
 
 def test_overlap_of_nothing_is_zero() -> None:

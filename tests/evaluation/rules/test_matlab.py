@@ -15,7 +15,6 @@ from mmgtrack.evaluation.rules.matlab import (
     MatlabRule,
     OtbMatlabRule,
     mean_of_valid,
-    overlaps,
     repaired,
 )
 from mmgtrack.evaluation.rules.one_pass import OnePassPart
@@ -133,8 +132,6 @@ def test_refusals(rule: MatlabRule) -> None:
         part_of(rule, [BOX] * 3, [BOX] * 2)
     with pytest.raises(DataError, match='car-9: expected annotated frames'):
         part_of(rule, [], [])
-    with pytest.raises(DataError, match='at least one sequence'):
-        rule.total([])
 
 
 def test_results_are_read_and_not_changed(tmp_path: Path) -> None:
@@ -157,16 +154,3 @@ def test_a_broken_row_becomes_the_row_before(broken: list[bool]) -> None:
         if broken[i]:
             expected[i] = expected[i - 1]
     assert np.array_equal(repaired(rows, np.array(broken)), expected)
-
-
-@pytest.mark.parametrize(
-    ('other', 'expected'),
-    [
-        ([21, 11, 10, 10], 0),  # neighbours share nothing
-        ([16, 11, 10, 10], 1 / 3),
-        ([NAN, 11, 10, 5], 0.5),
-        ([11, NAN, NAN, 10], NAN),
-    ],
-)
-def test_overlaps(other: list, expected: float) -> None:
-    assert overlaps(boxes(other), boxes(BOX)) == pytest.approx(np.array([expected]), nan_ok=True)

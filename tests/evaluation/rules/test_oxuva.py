@@ -186,6 +186,8 @@ def test_summary() -> None:
     assert table['quantized_totals'][1][1] == [[[0, 900], counts]]
 
 
-def test_nothing_to_judge() -> None:
-    with pytest.raises(DataError, match='at least one track'):
-        RULE.total([])
+def test_without_errors_nothing_is_drawn() -> None:
+    quick = RULE.without_errors()
+    assert quick == replace(RULE, trials=0)
+    expected = {name: value for name, value in RULE.total(PARTS).values.items() if 'error' not in name}
+    assert quick.total(PARTS).values == expected

@@ -1,9 +1,12 @@
 """pytracking's long-term F-score by hand: frames of all sequences in one pool."""
 
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.base import BoxTruth
@@ -53,6 +56,26 @@ def test_curves() -> None:
 )
 def test_pool(parts: list[PooledPart], total: float) -> None:
     assert RULE.total(parts).curves['recall'][-1] == total / 4
+
+
+ROWS = st.tuples(st.sampled_from([BOX, HALF, FAR, EMPTY]), st.integers(0, 3), st.integers(0, 1))
+
+
+@given(st.lists(st.lists(ROWS, min_size=1, max_size=4), min_size=1, max_size=5))
+def test_a_pool_of_sequences_is_one_long_sequence(sequences: list[list[tuple]]) -> None:
+    """Whatever is worked out once a sequence: repairs pass its borders, equal scores keep their order."""
+    parts = [part(*map(list, zip(*rows, strict=True))) for rows in sequences]
+    whole = part(*map(list, zip(*chain.from_iterable(sequences), strict=True)))
+    expected = whole.scores
+    for found in (RULE.total(parts), RULE.total(parts)):  # the second time from what is kept
+        np.testing.assert_equal(dict(found.values), dict(expected.values))
+        for name, curve in expected.curves.items():
+            np.testing.assert_array_equal(found.curves[name], curve)
+
+
+def test_no_frames() -> None:
+    with pytest.raises(DataError, match='lt-1: expected annotated frames, got none'):
+        RULE.measure(BoxTruth('lt-1', np.zeros((0, 4)), np.zeros(0, bool)), ScoredBoxes(np.zeros((0, 4))))
 
 
 @pytest.mark.parametrize(('period', 'frames'), [(1, 5), (2, 3), (5, 1), (9, 1)])
@@ -106,11 +129,6 @@ def test_only_assessed_frames_need_numbers() -> None:
     assert part.scores.values['f'] == 1
     with pytest.raises(DataError, match='in line 3'):
         PytrackingF1Rule(2).measure(truth, ScoredBoxes(np.array([BOX, BOX, [NAN] * 4])))
-
-
-def test_nothing_to_pool() -> None:
-    with pytest.raises(DataError, match='at least one sequence'):
-        RULE.total([])
 
 
 def test_reads_boxes_and_scores(tmp_path: Path) -> None:

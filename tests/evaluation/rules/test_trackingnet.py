@@ -64,8 +64,6 @@ def test_videos_weigh_the_same_but_coverage_is_over_frames() -> None:
     values = RULE.total([good, bad]).values
     assert values['precision'] == pytest.approx((1 + 1 / 8) / 2)
     assert values['coverage'] == pytest.approx(3 / 10)
-    with pytest.raises(DataError, match='at least one video'):
-        RULE.total([])
 
 
 @pytest.mark.parametrize(
@@ -86,3 +84,26 @@ def test_which_file_is_read(tmp_path: Path, files: list[str], first: float) -> N
     found = RULE.read(ResultFiles(tmp_path), BoxTruth('vid', np.array([BOX] * 2)))
     np.testing.assert_array_equal(found[0, 0], first)
     assert found.shape == (2, 4)
+
+
+def test_a_video_without_a_box_is_noted() -> None:
+    good, lost = part_of([BOX] * 3, [BOX] * 3), part_of([BOX] * 3, [ZERO] * 3)
+    short = part_of([BOX], [BOX])  # its only row is the truth
+    assert RULE.notes([good, short]) == ()
+    (note,) = RULE.notes([good, lost, short])
+    assert note.startswith('1 of 3 videos have no box')
+
+
+def test_a_row_with_one_nan_still_overlaps() -> None:
+    truth = BoxTruth('a', np.array([[10.0, 10, 20, 20]] * 2))
+    result = np.array([[10, 10, 20, 20], [np.nan, 10, 20, 20]])
+    scores = TrackingNetRule().measure(truth, result).scores
+    assert scores.curves['success'][-1] == 1  # pandas' max and min pass over the nan
+    assert scores.curves['precision'][0] == 0.5
+
+
+def test_results_of_another_benchmark_are_refused() -> None:
+    truth = BoxTruth('a', np.array([[10.0, 10, 20, 20]] * 2))
+    part = TrackingNetRule().measure(truth, np.zeros((2, 4)))
+    with pytest.raises(DataError, match=r'no box in any of 1 videos: expected files such as a\.txt'):
+        TrackingNetRule().notes([part])

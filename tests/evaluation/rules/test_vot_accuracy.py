@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.vot import VotTruth
 from mmgtrack.evaluation.results.files import ResultFiles
 from mmgtrack.evaluation.results.vot import Trajectory
@@ -59,8 +58,3 @@ def test_reads_the_unsupervised_run(tmp_path):
         (folder / 'car_001.txt').write_text(f'1\n{row}\n')
     rule = VotAccuracyRule(1)
     assert rule.measure(truth([HIT] * 2), rule.read(ResultFiles(tmp_path), truth([HIT] * 2))).accuracy == 1
-
-
-def test_no_parts():
-    with pytest.raises(DataError, match='at least one sequence'):
-        VotAccuracyRule(1).total([])

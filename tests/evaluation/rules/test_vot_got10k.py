@@ -128,8 +128,3 @@ def test_no_result(tmp_path):
 def test_refused(runs, size, message):
     with pytest.raises(DataError, match=message):
         RULE.measure(truth(2, size), runs)
-
-
-def test_no_parts():
-    with pytest.raises(DataError, match='at least one sequence'):
-        RULE.total([])

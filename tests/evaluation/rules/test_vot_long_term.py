@@ -92,8 +92,3 @@ def test_reads_what_is_written(tmp_path):
 def test_refused(truth, result, message):
     with pytest.raises(DataError, match=message):
         measure(truth, result, None)
-
-
-def test_no_parts():
-    with pytest.raises(DataError, match='at least one sequence'):
-        RULE.total([])

@@ -111,8 +111,3 @@ def test_reads_a_run_for_each_anchor(tmp_path):
 def test_another_length_names_the_run():
     with pytest.raises(DataError, match='car_00000003: expected 4 regions'):
         RULE.measure(truth([0, 0, 0, -1]), (run(HIT),))
-
-
-def test_no_parts():
-    with pytest.raises(DataError, match='at least one sequence'):
-        RULE.total([])

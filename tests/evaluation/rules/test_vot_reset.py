@@ -6,7 +6,7 @@ from mmgtrack.evaluation.annotations.vot import VotTruth
 from mmgtrack.evaluation.results.files import ResultFiles
 from mmgtrack.evaluation.results.vot import Trajectory
 from mmgtrack.evaluation.results.vot_regions import Regions
-from mmgtrack.evaluation.rules.vot_reset import VotResetRule, cut
+from mmgtrack.evaluation.rules.vot_reset import VotResetRule, cut, short_runs_note
 
 HIT, MISS, HALF = (5, 5, 10, 10), (40, 5, 10, 10), (5, 5, 10, 5)
 START, FAIL, SKIP = (1,), (2,), (0,)
@@ -50,7 +50,7 @@ def test_by_hand():
     # the failed fragment 0, 1, 1/2 is padded by zeros; the last one is 0, 1/2, 1/2, 1/2
     np.testing.assert_allclose(part.scores.curves['eao'], [0, 3 / 4, (3 / 4 + 1 / 2) / 2, 1 / 2])
     assert part.scores.values == pytest.approx(
-        {'eao': (3 / 4 + 5 / 8 + 1 / 2) / 3, 'accuracy': 0, 'robustness': 1 / 9, 'failures': 1}
+        {'eao': (3 / 4 + 5 / 8 + 1 / 2) / 3, 'accuracy': 0, 'failure_rate': 1 / 9, 'failures': 1}
     )
     assert part.scores.curves['eao'].dtype == np.float32
 
@@ -63,7 +63,7 @@ def test_weighted_by_frames():
     parts = [measure([START, *[HIT] * 19]), measure([START, *[HALF] * 9, FAIL, *[SKIP] * 19])]
     values = VotResetRule(1, 3).total(parts).values
     assert values['accuracy'] == pytest.approx(20 / 50)
-    assert values['robustness'] == 1 / 50
+    assert values['failure_rate'] == 1 / 50
     assert VotResetRule(1, 3).total([parts[0]] * 2).values == pytest.approx(
         {**parts[0].scores.values, 'failures': 0}
     )
@@ -90,6 +90,6 @@ def test_reads_the_baseline(tmp_path):
     assert trajectory.regions.codes.tolist() == [1, -1, 2]
 
 
-def test_no_parts():
-    with pytest.raises(DataError, match='at least one sequence'):
-        VotResetRule(1, 3).total([])
+@pytest.mark.parametrize(('longest', 'is_noted'), [(100, True), (101, False)])
+def test_runs_too_short_for_the_eao_are_noted(longest: int, is_noted: bool) -> None:
+    assert bool(short_runs_note(longest, 100, 356)) == is_noted

@@ -13,7 +13,7 @@ from mmgtrack.evaluation.neuron import OtbLikeRule
 from mmgtrack.evaluation.results.files import ResultFiles
 from mmgtrack.evaluation.rules.base import Scores
 from mmgtrack.evaluation.rules.got10k_toolkit import Got10kToolkitLasotRule, Got10kToolkitRule
-from mmgtrack.evaluation.rules.lsm import MIN_OVERLAP, PERCENTS, TlpPart, TlpRule, longest_subsequence
+from mmgtrack.evaluation.rules.lsm import PERCENTS, TlpPart, TlpRule, longest_subsequence
 from mmgtrack.evaluation.rules.matlab import LasotMatlabRule, OtbMatlabRule, mean_of_valid
 from mmgtrack.evaluation.rules.neuron import NeuronRule
 from mmgtrack.evaluation.rules.one_pass import OnePassPart
@@ -132,9 +132,7 @@ def test_lsm(case: OracleCase) -> None:
 
 def check_lsm(part: TlpPart, percent: int, recorded: list[float]) -> None:
     """Recorded: length of the longest run, frames, and their ratio."""
-    assert part.one_pass.frames is not None
-    ok = part.one_pass.frames.overlaps > MIN_OVERLAP
-    assert [longest_subsequence(ok, percent), len(ok)] == recorded[:2]
+    assert [longest_subsequence(part.tracked, percent), len(part.tracked)] == recorded[:2]
     assert part.lsm[PERCENTS.index(percent)] == recorded[2]
 
 

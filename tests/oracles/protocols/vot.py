@@ -109,7 +109,7 @@ def test_vot_reset(case: OracleCase, tmp_path: Path) -> None:
     scores = rule.total(parts)
     for key in ('eao', 'accuracy'):
         close(scores.values[key], expected[key])
-    close(100 * scores.values['robustness'], expected['robustness'])
+    close(100 * scores.values['failure_rate'], expected['robustness'])
     assert scores.values['failures'] == expected['num_fails']
 
 
