@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmgtrack.errors import DataError, InputError
+from mmgtrack.errors import DataError
 
 if TYPE_CHECKING:
     from mmgtrack.evaluation.submissions import Expected
@@ -15,6 +15,7 @@ _KINDS = {
     'oxuva': 'OxUvA: a file of predictions a track',
     'vot': 'VOT: trajectories of the toolkit, as `vot pack`',
     'plain': 'any other set: a file of boxes a sequence',
+    'lasot': 'the same, read as the benchmark of `mmgtrack evaluate --list`; so are otb2015, uav123, ...',
 }
 
 
@@ -30,20 +31,14 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add('kind', metavar='KIND', choices=list(_KINDS), help='one of the kinds below')
+    add('kind', metavar='KIND', help='one of the kinds below')
     add('results', metavar='RESULTS', help="folder or zip archive of one tracker's results")
-    expected = parser.add_mutually_exclusive_group()
-    expected.add_argument(
-        '--annotations',
-        metavar='ROOT',
-        type=Path,
-        help='folder of the set: names, lengths and first boxes',
-    )
-    expected.add_argument(
+    add('--annotations', metavar='ROOT', type=Path, help='folder of the set: names, lengths and first boxes')
+    add(
         '--sequences',
         metavar='FILE',
-        help='instead: a text file with NAME or NAME,FRAMES on a line, or the name of a published list '
-        '(default: that of KIND, where it has one)',
+        help='which sequences: a text file with NAME or NAME,FRAMES on a line, or the name of a published '
+        "list (default: KIND's, where it has one), or 'all' that ROOT has",
     )
     add(
         '--boxes',
@@ -60,37 +55,39 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """List the problems, or pack."""
     from mmgtrack.evaluation.results.files import ResultFiles
-    from mmgtrack.evaluation.submissions import check_submission, pack_submission, shown_problems
+    from mmgtrack.evaluation.submissions import (
+        check_submission,
+        collector_of,
+        expected_sequences,
+        pack_submission,
+        shown_problems,
+    )
 
-    expected = _expected(args)
+    collector = collector_of(args.kind)
+    expected = expected_sequences(args.kind, args.annotations, args.sequences)
     results = ResultFiles(args.results, args.boxes)
-    problems = check_submission(args.kind, results, expected)
+    problems = check_submission(collector, results, expected)
     if problems:
         print('\n'.join(shown_problems(problems)))
         raise DataError(f'{results.source}: {_count(len(problems), "problem")}; nothing is written')
-    summary = f'{_count(len(expected.names), "sequence")} complete'
+    summary = f'{_count(len(expected.names), "sequence")} complete{_unchecked(expected)}'
     if args.check_only:
         print(f'{results.source}: {summary}')
         return 0
     out = args.out or Path(f'{results.name}_{args.kind}.zip')
-    pack_submission(args.kind, results, expected, out, tracker=args.tracker, overwrite=args.overwrite)
+    pack_submission(collector, results, expected, out, tracker=args.tracker, overwrite=args.overwrite)
     print(f'{out}: {summary}')
     return 0
 
 
-def _expected(args: argparse.Namespace) -> 'Expected':
-    from mmgtrack.evaluation.results.disk import kind_of
-    from mmgtrack.evaluation.submissions import FROM_ANNOTATIONS, TABLES, listed_sequences, table_sequences
-
-    if args.annotations is not None:
-        return FROM_ANNOTATIONS[args.kind](args.annotations)
-    if args.sequences is None and args.kind not in TABLES:
-        raise InputError(
-            f'{args.kind} has no published list; expected --annotations ROOT or --sequences FILE'
-        )
-    named = args.sequences or TABLES[args.kind]
-    is_file = kind_of(Path(named)) == 'file'
-    return listed_sequences(Path(named)) if is_file else table_sequences(named)
+def _unchecked(expected: 'Expected') -> str:
+    """What could not be checked, because it is not known."""
+    unknown = []
+    if len(expected.frames) < len(expected.names) and len(expected.spans) < len(expected.names):
+        unknown.append('lengths')
+    if len(expected.first_boxes) < len(expected.names) and not expected.spans and not expected.anchors:
+        unknown.append('first boxes')
+    return f'; {" and ".join(unknown)} not checked, for want of annotations' if unknown else ''
 
 
 def _count(number: int, noun: str) -> str:

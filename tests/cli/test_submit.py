@@ -33,7 +33,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_pack(capsys: pytest.CaptureFixture[str]) -> None:
     assert run('trackingnet', 'trk', '--sequences', 'names.txt') == 0
-    assert capsys.readouterr() == ('trk_trackingnet.zip: 2 sequences complete\n', '')
+    assert capsys.readouterr() == (
+        'trk_trackingnet.zip: 2 sequences complete; lengths and first boxes not checked, for want of '
+        'annotations\n',
+        '',
+    )
     assert ResultFiles('trk_trackingnet.zip').paths == ('A.txt', 'B.txt')
     assert run('plain', 'trk', '--sequences', 'names.txt', '--out', 'mine.zip') == 0
     assert run('plain', 'trk', '--sequences', 'names.txt', '--out', 'mine.zip', '--overwrite') == 0
@@ -104,4 +108,27 @@ def test_a_folder_that_may_not_be_looked_into(kind: str, option: str, tmp_path: 
 
 
 def test_every_kind_is_offered() -> None:
-    assert submit._KINDS.keys() == COLLECTORS.keys()
+    assert submit._KINDS.keys() == COLLECTORS.keys() | {'lasot'}
+
+
+def test_a_benchmark_is_read_as_evaluate_reads_it(capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in ('Basketball', 'Boy'):
+        Path(f'otb/{folder}').mkdir(parents=True)
+        Path(f'otb/{folder}/groundtruth_rect.txt').write_text(ROWS)
+        Path(f'trk/{folder}.txt').write_text(ROWS)
+    Path('chosen.txt').write_text('Boy\n')
+    for name in 'AB':
+        Path(f'trk/{name}.txt').unlink()
+    with pytest.raises(DataError, match='2 of the 100 sequences of OTB-2015'):
+        run('otb2015', 'trk', '--annotations', 'otb')
+    assert run('otb2015', 'trk', '--annotations', 'otb', '--sequences', 'all') == 0
+    assert capsys.readouterr().out == 'trk_otb2015.zip: 2 sequences complete\n'
+    with pytest.raises(DataError, match='1 problem'):
+        run('otb2015', 'trk', '--annotations', 'otb', '--sequences', 'chosen.txt')
+    assert capsys.readouterr().out == 'Basketball: not a sequence of this set\n'
+
+
+@pytest.mark.parametrize('kind', ['got11k', 'mot', 'trackingnett'])
+def test_an_unknown_kind_lists_the_known_ones(kind: str) -> None:
+    with pytest.raises(InputError, match=f'no kind of submission {kind!r}; expected one of got10k, .* lasot'):
+        run(kind, 'trk', '--sequences', 'names.txt')

@@ -289,6 +289,22 @@ FAULTS = [
 ]
 
 
+def test_a_run_without_the_confidences_that_others_have(tmp_path: Path) -> None:
+    for name in ('ants', 'bees'):
+        folder = tmp_path / 'trk' / 'longterm' / name
+        folder.mkdir(parents=True)
+        (folder / f'{name}_001.txt').write_text('1\n1,2,3,4\n')
+        (folder / f'{name}_001_confidence.value').write_text('\n0.5\n')
+    expected = Expected(('ants', 'bees'))
+    assert check_submission('vot', ResultFiles(tmp_path / 'trk'), expected) == []
+    (tmp_path / 'trk/longterm/ants/ants_001_confidence.value').unlink()
+    assert check_submission('vot', ResultFiles(tmp_path / 'trk'), expected) == [
+        'longterm/ants/ants_001_confidence.value: missing, although other runs have one'
+    ]
+    (tmp_path / 'trk/longterm/bees/bees_001_confidence.value').unlink()
+    assert check_submission('vot', ResultFiles(tmp_path / 'trk'), expected) == []
+
+
 @pytest.mark.parametrize('kind, changes, problems', FAULTS)
 def test_faults(kind: str, changes: dict[str, str | None], problems: list[str], tmp_path: Path) -> None:
     make, expected = KINDS[kind]

@@ -4,12 +4,14 @@ from mmgtrack.evaluation.submissions.expected import (
     FROM_ANNOTATIONS,
     TABLES,
     Expected,
+    expected_sequences,
     listed_sequences,
     table_sequences,
 )
 from mmgtrack.evaluation.submissions.packing import (
     COLLECTORS,
     check_submission,
+    collector_of,
     pack_submission,
     shown_problems,
 )
@@ -20,6 +22,8 @@ __all__ = [
     'TABLES',
     'Expected',
     'check_submission',
+    'collector_of',
+    'expected_sequences',
     'listed_sequences',
     'pack_submission',
     'shown_problems',

@@ -1,21 +1,23 @@
 """What a submission has to hold."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from mmgtrack.errors import DataError
+from mmgtrack.errors import DataError, InputError
 from mmgtrack.evaluation.annotations.boxes import BoxAnnotations
 from mmgtrack.evaluation.annotations.files import listed_names
 from mmgtrack.evaluation.annotations.got10k import GOT10k
 from mmgtrack.evaluation.annotations.plain import Flat, TrackingNet
 from mmgtrack.evaluation.annotations.vot import VotAnnotations
+from mmgtrack.evaluation.benchmarks import find_protocol
 from mmgtrack.evaluation.results.disk import kind_of, read_text
 from mmgtrack.evaluation.results.frame_numbers import frame_number
 from mmgtrack.evaluation.results.oxuva import csv_rows
+from mmgtrack.evaluation.selection import ALL, select_sequences
 from mmgtrack.sequence_tables import load_table
 
 _TASK_FIELDS = ('video', 'object', 'init_frame', 'last_frame', 'xmin', 'xmax', 'ymin', 'ymax')
@@ -41,6 +43,13 @@ class Expected:
         twice = [name for name, count in Counter(self.names).items() if count > 1]
         if twice:
             raise DataError(f'{twice[0]} is expected twice')
+
+    def of(self, names: Sequence[str]) -> 'Expected':
+        """Of some of the sequences. Raises DataError for one that is not expected."""
+        strange = next((name for name in names if name not in self.names), None)
+        if strange is not None:
+            raise DataError(f'{strange} is none of the {len(self.names)} sequences of the annotations')
+        return replace(self, names=tuple(names))
 
 
 def listed_sequences(path: Path) -> Expected:
@@ -98,11 +107,13 @@ def plain_sequences(root: Path) -> Expected:
 
 
 def oxuva_tracks(root: Path) -> Expected:
-    """OxUvA's ``tasks/test.csv`` below the folder, or a file of that kind.
+    """OxUvA's ``tasks/test.csv`` below the folder, ``tasks/dev.csv`` without it, or a file of that kind.
 
     Columns: video, object, first and last frame, xmin, xmax, ymin, ymax; tracks are ``<video>_<object>``.
     """
-    path = root if kind_of(root) == 'file' else root / 'tasks' / 'test.csv'
+    tasks = (root / 'tasks' / 'test.csv', root / 'tasks' / 'dev.csv')
+    there = (path for path in tasks if kind_of(path) == 'file')
+    path = root if kind_of(root) == 'file' else next(there, tasks[0])
     spans: dict[str, tuple[int, int]] = {}
     for line, row in csv_rows(read_text(path), str(path), _TASK_FIELDS):
         if line == 1 and row[0] == 'video':
@@ -141,10 +152,47 @@ TABLES = {'got10k': 'got10k_test', 'trackingnet': 'trackingnet_test', 'oxuva': '
 """The published list of a kind's test set."""
 
 
-def _box_sequences(annotations: BoxAnnotations, images: Mapping[str, str]) -> Expected:
-    """images: pattern of a sequence's image files by name, counted where only the first box is published."""
+def expected_sequences(kind: str, annotations: Path | None, sequences: str | None) -> Expected:
+    """What a submission of a kind has to hold.
+
+    kind: of a server, 'plain', or the name of a benchmark whose results are files of boxes; annotations: its
+    folder; sequences: a file or the name of a published list, which chooses from the annotations where both
+    are given, or 'all' that they have. By default the kind's published list.
+
+    Raises InputError where the two do not say what is expected, DataError for files that are not as they
+    should be.
+    """
+    if annotations is None:
+        return _listed(kind, sequences)
+    if kind in FROM_ANNOTATIONS:
+        expected = FROM_ANNOTATIONS[kind](annotations)
+        return expected if sequences in (None, ALL) else expected.of(_listed(kind, sequences).names)
+    protocol = find_protocol(kind)
+    truths = protocol.benchmark.annotations(annotations)
+    if not isinstance(truths, BoxAnnotations):
+        raise InputError(f'{kind} is no benchmark whose results are files of boxes')
+    wanted = sequences if sequences in (None, ALL) else _listed(kind, sequences).names
+    return _box_sequences(truths, {}, select_sequences(protocol, truths, wanted))
+
+
+def _listed(kind: str, sequences: str | None) -> Expected:
+    published = TABLES.get(kind) if kind in FROM_ANNOTATIONS else find_protocol(kind).benchmark.table
+    named = sequences or published
+    if named is None or named == ALL:
+        raise InputError(f'{kind} has no published list; expected --annotations ROOT or --sequences FILE')
+    return listed_sequences(Path(named)) if kind_of(Path(named)) == 'file' else table_sequences(named)
+
+
+def _box_sequences(
+    annotations: BoxAnnotations, images: Mapping[str, str], names: Sequence[str] | None = None
+) -> Expected:
+    """images: pattern of a sequence's image files by name, counted where only the first box is published.
+
+    names: which sequences; None: all.
+    """
     frames, first_boxes = {}, {}
-    for name in annotations.names:
+    names = annotations.names if names is None else tuple(names)
+    for name in names:
         boxes = annotations.boxes(name)
         first_boxes[name] = boxes[0]
         count = len(boxes)
@@ -152,4 +200,4 @@ def _box_sequences(annotations: BoxAnnotations, images: Mapping[str, str]) -> Ex
             count = annotations.files.count(images[name])
         if count:
             frames[name] = count
-    return Expected(annotations.names, frames, first_boxes)
+    return Expected(names, frames, first_boxes)

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mmgtrack.errors import DataError, InputError, OutputError
+from mmgtrack.evaluation.benchmarks import BENCHMARKS
 from mmgtrack.evaluation.results.files import ResultFiles
+from mmgtrack.evaluation.rules.one_pass import OnePassRule
 from mmgtrack.evaluation.submissions.boxes import collect_got10k, collect_plain
 from mmgtrack.evaluation.submissions.collected import Collected
 from mmgtrack.evaluation.submissions.expected import Expected
@@ -26,6 +28,20 @@ COLLECTORS: dict[str, Callable[[ResultFiles, Expected], Collected]] = {
 SHOWN_PROBLEMS = 20
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # what a zip archive can say
 _TRACKER = re.compile(r'[A-Za-z0-9_-]+')
+
+
+def collector_of(kind: str) -> str:
+    """Which of COLLECTORS is for a kind: results of benchmarks without a server are plain.
+
+    Raises InputError for an unknown kind, or a benchmark whose results are no files of boxes.
+    """
+    if kind in COLLECTORS:
+        return kind
+    plain = [b.name for b in BENCHMARKS if isinstance(b.rule, OnePassRule)]
+    if kind not in plain:
+        known = ', '.join([*COLLECTORS, *plain])
+        raise InputError(f'no kind of submission {kind!r}; expected one of {known}')
+    return 'plain'
 
 
 def check_submission(kind: str, results: ResultFiles, expected: Expected) -> list[str]:

@@ -35,6 +35,8 @@ def collect_vot(results: ResultFiles, expected: Expected) -> Collected:
         if sequence not in expected.names:
             found.problems.append(f'{experiment}/{sequence}: not a sequence of this set')
     for experiment in experiments:
+        paths = [path for (other, _), some in by_place.items() if other == experiment for path in some]
+        found.problems += _missing_confidences(paths)
         for sequence in expected.names:
             paths = by_place.get((experiment, sequence), [])
             problems = list(_problems(results, experiment, sequence, paths, expected))
@@ -85,6 +87,15 @@ def _problems(
         allowed = _lengths(digits, expected.frames.get(sequence), anchors)
         if allowed and length not in allowed:
             yield f'{where}/{name}: {length} rows, expected {" or ".join(map(str, sorted(allowed)))}'
+
+
+def _missing_confidences(paths: list[str]) -> Iterator[str]:
+    """Of runs over whole sequences: a tracker reports it in all of them or in none; else it counts as 0."""
+    matches = (re.fullmatch(rf'(.+_\d{{{_REPETITION_DIGITS}}})\.(?:txt|bin)', path) for path in paths)
+    trajectories = {match[1] for match in matches if match is not None}
+    lacking = sorted(run for run in trajectories if f'{run}_confidence.value' not in paths)
+    if len(lacking) < len(trajectories):
+        yield from (f'{run}_confidence.value: missing, although other runs have one' for run in lacking)
 
 
 def _runs(sequence: str, paths: list[str]) -> tuple[dict[str, list[str]], list[str]]:
