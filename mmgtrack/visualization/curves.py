@@ -73,7 +73,7 @@ def plot_curves(evaluations: Sequence[Evaluation], path: Path) -> None:
         raise MissingDependencyError('drawing needs matplotlib: pip install matplotlib') from error
     width, height = _PANEL_INCHES
     figure = Figure(figsize=(width * len(panels), height), layout='constrained')
-    figure.suptitle(f'{protocol.benchmark.title} ({protocol.name}), {len(evaluations[0].parts)} sequences')
+    figure.suptitle(f'{protocol.name}, {len(evaluations[0].parts)} sequences')
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         _draw(axes, panel, evaluations)
     with replacing(path) as file:
@@ -105,6 +105,8 @@ def _draw(axes: 'Axes', panel: Panel, evaluations: Sequence[Evaluation]) -> None
         }
         axes.plot(_x_values(panel, scores), scores.curves[panel.curve], **options)
     axes.set(title=f'[{panel.score}]', xlabel=panel.x_label, ylabel=panel.y_label, ylim=(0, 1))
+    if isinstance(panel.over, str):  # a share over a share
+        axes.set(xlim=(0, 1))
     axes.grid(alpha=0.3)
     axes.legend(fontsize='small')
 

@@ -106,9 +106,9 @@ class VotResetRule(Rule[VotTruth, Trajectory]):
 
 def short_runs_note(longest: int, low: int, high: int) -> tuple[str, ...]:
     """For a benchmark whose runs are shorter than the lengths that its EAO is averaged over."""
-    if longest > low:
+    if longest > high:
         return ()
-    return (f'EAO is averaged over {low} to {high} frames and has no meaning here: no run exceeds {longest}',)
+    return (f'EAO is meant for lengths of {low} to {high} frames; the longest run here has {longest}',)
 
 
 def cut(name: str, regions: Regions) -> list[tuple[int, int, bool]]:

@@ -90,6 +90,6 @@ def test_reads_the_baseline(tmp_path):
     assert trajectory.regions.codes.tolist() == [1, -1, 2]
 
 
-@pytest.mark.parametrize(('longest', 'is_noted'), [(100, True), (101, False)])
+@pytest.mark.parametrize(('longest', 'is_noted'), [(356, True), (357, False)])
 def test_runs_too_short_for_the_eao_are_noted(longest: int, is_noted: bool) -> None:
     assert bool(short_runs_note(longest, 100, 356)) == is_noted
