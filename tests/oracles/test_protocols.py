@@ -7,6 +7,7 @@ from .protocols.circulating import (
     test_circulating_pytracking_f1,
     test_circulating_pytracking_needs_flags,
 )
+from .protocols.front_door import test_front_door
 from .protocols.matlab_got import (
     test_got10k_toolkit,
     test_got10k_toolkit_small_sets,
@@ -42,6 +43,7 @@ __all__ = [
     'test_circulating_pytracking',
     'test_circulating_pytracking_f1',
     'test_circulating_pytracking_needs_flags',
+    'test_front_door',
     'test_got10k_toolkit',
     'test_got10k_toolkit_small_sets',
     'test_lsm',
