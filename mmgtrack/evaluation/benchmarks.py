@@ -43,6 +43,7 @@ from mmgtrack.evaluation.rules.vot_long_term import VotLongTermRule
 from mmgtrack.evaluation.rules.vot_multi_start import VotMultiStartRule
 from mmgtrack.evaluation.rules.vot_reset import VotResetRule
 from mmgtrack.packaged_configs import suggest, suggestions
+from mmgtrack.sequence_tables import load_table
 
 AnyRule = Rule[Any, Any]
 
@@ -74,16 +75,22 @@ class Protocol:
 
 
 def _circulating(
-    treatment: Any, got10k: AnyRule, neuron: OtbLikeRule, *, visible: bool = False
+    treatment: Any,
+    got10k: AnyRule,
+    neuron: OtbLikeRule,
+    *,
+    visible: bool = False,
+    init_omit: tuple[tuple[str, int], ...] = (),
 ) -> Mapping[str, AnyRule]:
     """Rules that people use on any benchmark of boxes.
 
     treatment: pytracking's of the data set; neuron: what NEURON sets for it; visible: whether frames are
-    flagged as without the target, or have no box, so that leaving them out makes a difference.
+    flagged as without the target, or have no box, so that leaving them out makes a difference; init_omit:
+    pytracking's and STARK's.
     """
     rules: dict[str, AnyRule] = {
-        'pytracking': PytrackingRule(treatment),
-        'stark': PytrackingRule(treatment, valid_by='size'),
+        'pytracking': PytrackingRule(treatment, init_omit=init_omit),
+        'stark': PytrackingRule(treatment, valid_by='size', init_omit=init_omit),
         'pysot': PysotRule(),
         'mmtrack': MmtrackRule(),
         'got10k': got10k,
@@ -107,9 +114,13 @@ _LASOT = {
 _LASOT_EXT = {**_circulating('lasot_ext', Got10kToolkitLasotRule(), _EVERY_FRAME, visible=True), **_F1}
 _OWN = {**_circulating('lasot_ext', Got10kToolkitLasotRule(), _EVERY_FRAME, visible=True), **_F1}
 _UAV = _circulating('uav', _GOT10K_WITHOUT_NAN, OTB_LIKE_RULES['uav123'], visible=True)
-_OTB2013, _OTB2015, _NFS, _TCOLOR128, _DTB70 = (
-    _circulating('other', _GOT10K, OTB_LIKE_RULES[name])
-    for name in ('otb2013', 'otb2015', 'nfs', 'tcolor128', 'dtb70')
+_OMITTED = tuple((entry.name, entry.init_omit) for entry in load_table('otb2015').entries if entry.init_omit)
+_OTB2013, _OTB2015 = (
+    _circulating('other', _GOT10K, OTB_LIKE_RULES[name], init_omit=_OMITTED)
+    for name in ('otb2013', 'otb2015')
+)
+_NFS, _TCOLOR128, _DTB70 = (
+    _circulating('other', _GOT10K, OTB_LIKE_RULES[name]) for name in ('nfs', 'tcolor128', 'dtb70')
 )
 _TLP = {'pytracking': PytrackingRule('other'), 'neuron': NeuronRule(OTB_LIKE_RULES['tlp'])}
 _OTB_RULE = OtbMatlabRule()

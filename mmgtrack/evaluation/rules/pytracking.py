@@ -4,7 +4,7 @@ After analysis/extract_results.py of the program. It keeps its curves in float32
 prints but not what passes a threshold; here they stay float64.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -54,11 +54,14 @@ class PytrackingRule(OnePassRule):
     exclude_invalid: divide by the frames with a valid annotation. Invalid frames that are hits stay in the
         numerator, so a share can exceed 1, as it does in the program.
     valid_by: 'box' asks for x, y, w and h above 0; 'size', as in STARK's fork, for w and h alone.
+    init_omit: sequences whose first frames the program does not show to the tracker, and how many: a result
+        then begins with the first frame after them.
     """
 
     dataset: Literal['lasot', 'lasot_ext', 'uav', 'other'] = 'other'
     exclude_invalid: bool = False
     valid_by: Literal['box', 'size'] = 'box'
+    init_omit: tuple[tuple[str, int], ...] = ()
 
     @property
     def program(self) -> str:
@@ -77,12 +80,17 @@ class PytrackingRule(OnePassRule):
             f'valid truth has {valid}{flags}; other frames are misses of success, {invalid} of precision, '
             f'hits of normalised precision{hidden}; divided by {frames}; row 0 is the truth, rows with no '
             f'size repeat the row before, nan is refused, short results are {short}; 21 overlap thresholds, '
-            'IoU > t; mean of sequences'
+            f'IoU > t; mean of sequences{self._omission}'
         )
+
+    @property
+    def _omission(self) -> str:
+        return ''.join(f'; {name} begins with row {count}' for name, count in self.init_omit)
 
     def measure(self, truth: BoxTruth, result: np.ndarray) -> OnePassPart:
         """``result``: (F, 4) float64 x, y, w, h. Raises DataError where the program raises."""
         treatment = TREATMENTS[self.dataset]
+        truth = self._shown(truth)
         boxes = repaired(truth, result, treatment)
         valid = is_valid(truth.boxes, self.valid_by)
         if treatment.flags:
@@ -94,6 +102,12 @@ class PytrackingRule(OnePassRule):
                 'leave the sequence out, or divide by all frames'
             )
         return curves_of(truth.name, frame_errors(boxes, truth, valid, treatment), count, OVERLAPS)
+
+    def _shown(self, truth: BoxTruth) -> BoxTruth:
+        """Without the frames that the program leaves out."""
+        omitted = dict(self.init_omit).get(truth.name, 0)
+        absent = None if truth.absent is None else truth.absent[omitted:]
+        return replace(truth, boxes=truth.boxes[omitted:], absent=absent) if omitted else truth
 
 
 def refuse_nan_truth(name: str, boxes: np.ndarray, period: int = 1) -> None:

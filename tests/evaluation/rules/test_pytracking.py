@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.base import BoxTruth
+from mmgtrack.evaluation.benchmarks import find_protocol
 from mmgtrack.evaluation.results.files import ResultFiles
 from mmgtrack.evaluation.rules.one_pass import OVERLAPS_21
 from mmgtrack.evaluation.rules.pytracking import OVERLAPS, TREATMENTS, PytrackingRule
@@ -205,3 +206,13 @@ def test_reads_a_folder(tmp_path: Path) -> None:
     (tmp_path / 'zebra-1.txt').write_text('10\t20\t30\t40\n1\t2\t3\t4\n')
     read = RULES['other'].read(ResultFiles(tmp_path), truth(BOX))
     assert read.tolist() == [BOX, [1, 2, 3, 4]]
+
+
+def test_frames_that_the_program_leaves_out() -> None:
+    truth = BoxTruth('Tiger1', np.array([[10.0 * k + 10, 10, 20, 20] for k in range(8)]))
+    rule = PytrackingRule(init_omit=(('Tiger1', 5),))
+    part = rule.measure(truth, truth.boxes[5:])
+    assert part.scores.values['success'] == pytest.approx(20 / 21)
+    assert part.frames is not None and len(part.frames.overlaps) == 3
+    assert rule.text.endswith('; Tiger1 begins with row 5')
+    assert dict(find_protocol('otb2015@pytracking').rule.init_omit) == {'Tiger1': 5}
