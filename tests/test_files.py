@@ -1,6 +1,8 @@
 """Writing files: nothing half-written, and nothing destroyed that is no file."""
 
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -57,3 +59,29 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
         with pytest.raises(OutputError, match='cannot write'):
             check(tmp_path / 'none' / 'a.txt')
     check_target(tmp_path / 'a.txt')
+
+
+@pytest.mark.parametrize('into_file', [False, True])
+def test_what_was_printed_to_a_stream_stays(tmp_path: Path, into_file: bool) -> None:
+    code = (
+        "from mmgtrack.files import replacing\nprint('printed')\n"
+        "with replacing('/dev/stdout') as file:\n    file.write(b'written')\n"
+    )
+    target = tmp_path / 'all.txt'
+    with target.open('wb') as file:
+        stream = file if into_file else subprocess.PIPE
+        done = subprocess.run([sys.executable, '-c', code], stdout=stream, check=True)
+    assert (target.read_bytes() if into_file else done.stdout) == b'printed\nwritten'
+
+
+def test_names_that_no_file_can_have(tmp_path: Path) -> None:
+    for name in ('x' * 300, 'a\0b'):
+        for check in (write, check_target):
+            with pytest.raises(OutputError, match='cannot write'):
+                check(tmp_path / name)
+
+
+def test_a_link_to_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / 'link').symlink_to(tmp_path / 'none' / 'a.txt')
+    with pytest.raises(OutputError, match='there is no folder'):
+        check_target(tmp_path / 'link')

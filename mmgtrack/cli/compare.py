@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmgtrack.cli.countdown import Countdown
 from mmgtrack.cli.evaluate import add_evaluation_options, evaluate_from
-from mmgtrack.cli.progress import Countdown
 from mmgtrack.cli.tables import count_of, percent, print_table
 from mmgtrack.errors import InputError
 from mmgtrack.files import check_target, replacing
@@ -15,6 +15,8 @@ from mmgtrack.files import check_target, replacing
 if TYPE_CHECKING:
     from mmgtrack.evaluation.comparison import Comparison
     from mmgtrack.evaluation.evaluate import Evaluation
+
+_FEWEST_DRAWS = 100  # ours: bounds of 95 % then rest on the second or third draw from either end
 
 
 def add_parser(subparsers: Any) -> None:
@@ -41,8 +43,10 @@ def run(args: argparse.Namespace) -> int:
     """Compare and say what was found."""
     from mmgtrack.evaluation.comparison import compare
 
-    if args.draws < 1 or args.top < 0 or args.seed < 0:
-        raise InputError('--draws must be at least 1, --seed and --top at least 0')
+    if args.draws < _FEWEST_DRAWS or args.top < 0 or args.seed < 0:
+        raise InputError(f'--draws must be at least {_FEWEST_DRAWS}, --seed and --top at least 0')
+    if args.score is not None and args.protocol:
+        _check_score(args.protocol, args.score)
     if args.json is not None:
         check_target(args.json)
     first, second = evaluate_from(args, [args.first, args.second])
@@ -58,6 +62,15 @@ def run(args: argparse.Namespace) -> int:
     if args.json is not None:
         _write_json(args.json, first, second, found)
     return 0
+
+
+def _check_score(protocol: str, score: str) -> None:
+    """Rather now than after the work."""
+    from mmgtrack.evaluation.benchmarks import find_protocol
+
+    columns = find_protocol(protocol).rule.columns
+    if score not in columns:
+        raise InputError(f'{protocol} has the scores {", ".join(columns)}, got {score!r}')
 
 
 def _print_comparison(first: 'Evaluation', second: 'Evaluation', found: 'Comparison', top: int) -> None:

@@ -1,12 +1,13 @@
 """``mmgtrack evaluate --protocol P --results DIR --annotations ROOT``: the numbers of a benchmark."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmgtrack.cli.progress import Countdown
+from mmgtrack.cli.countdown import Countdown
 from mmgtrack.cli.tables import count_of, percent, print_table
 from mmgtrack.errors import DataError, InputError
 
@@ -66,9 +67,11 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print the table, and write what was asked for."""
     if args.list is not None:
-        _print_protocols(args.list)
+        _print_protocols(args.list.casefold())
         return 0
     _check_targets(args)
+    if args.plot is not None and args.protocol:
+        _check_curves(args.protocol)
     evaluations = evaluate_from(args, args.results)
     _print_scores(evaluations)
     if args.per_sequence:
@@ -85,8 +88,18 @@ def _check_targets(args: argparse.Namespace) -> None:
         from mmgtrack.visualization.curves import check_suffix
 
         check_suffix(args.plot)
-    for path in filter(None, (args.json, args.csv, args.plot)):
+    targets = [path for path in (args.json, args.csv, args.plot) if path is not None]
+    for path in targets:
         check_target(path)
+    if len(set(targets)) < len(targets):
+        raise InputError('--json, --csv and --plot write to files of different names')
+
+
+def _check_curves(protocol: str) -> None:
+    from mmgtrack.evaluation.benchmarks import find_protocol
+
+    if not find_protocol(protocol).rule.has_curves:
+        raise InputError(f'{protocol} has no curve to draw')
 
 
 def evaluate_from(args: argparse.Namespace, results: Sequence[str] | None) -> 'list[Evaluation]':
@@ -119,12 +132,13 @@ def _print_notes(evaluations: 'Sequence[Evaluation]') -> None:
 
 
 def _sequences(option: str | None) -> str | list[str] | None:
+    from mmgtrack.evaluation.selection import ALL
     from mmgtrack.sequence_tables import available_tables, load_table
 
-    if option is None or option == 'all':
-        return option
-    if option in available_tables() and not Path(option).exists():
-        return list(load_table(option).names)
+    if option is None or option.casefold() == ALL:
+        return option and ALL
+    if option.casefold() in available_tables() and not os.path.exists(option):
+        return list(load_table(option.casefold()).names)
     try:
         lines = Path(option).read_text(encoding='utf-8-sig').splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -9,7 +9,6 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 _LINE_EVERY_S = 10.0
-_REWRITE_EVERY_S = 0.2
 
 
 class TrackProgress:
@@ -76,26 +75,3 @@ class TrackProgress:
 class _FpsColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text('' if task.speed is None else f'{task.speed:.1f} fps')
-
-
-class Countdown:
-    """Report steps of a known number on stderr, with the time left; call it with (done, total).
-
-    A line that rewrites itself on a terminal, one now and then elsewhere; a few seconds of work are silent.
-    """
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._began = self._last_line = time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        now, terminal = time.monotonic(), sys.stderr.isatty()
-        if done == total:
-            if terminal:
-                print('\r\x1b[K', end='', file=sys.stderr, flush=True)
-        elif now - self._last_line >= (_REWRITE_EVERY_S if terminal else _LINE_EVERY_S):
-            self._last_line = now
-            left = (now - self._began) / done * (total - done)
-            end = '\x1b[K\r' if terminal else '\n'
-            line = f'{done} of {total} {self._what}, {left:.0f} s left'
-            print(line, end=end, file=sys.stderr, flush=True)

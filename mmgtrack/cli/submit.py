@@ -4,7 +4,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmgtrack.cli.tables import count_of
 from mmgtrack.errors import DataError
+from mmgtrack.files import check_target
 
 if TYPE_CHECKING:
     from mmgtrack.evaluation.submissions import Expected
@@ -17,6 +19,8 @@ _KINDS = {
     'plain': 'any other set: a file of boxes a sequence',
     'lasot': 'the same, read as the benchmark of `mmgtrack evaluate --list`; so are otb2015, uav123, ...',
 }
+
+_WITH_FIRST_BOXES = ('got10k', 'trackingnet', 'plain')  # others begin with a code, or with what follows
 
 
 def add_parser(subparsers: Any) -> None:
@@ -63,32 +67,31 @@ def run(args: argparse.Namespace) -> int:
         shown_problems,
     )
 
-    collector = collector_of(args.kind)
-    expected = expected_sequences(args.kind, args.annotations, args.sequences)
+    kind = args.kind.casefold()
+    collector = collector_of(kind)
     results = ResultFiles(args.results, args.boxes)
+    out = args.out or Path(f'{results.name}_{kind}.zip')
+    if not args.check_only:
+        check_target(out)
+    expected = expected_sequences(kind, args.annotations, args.sequences)
     problems = check_submission(collector, results, expected)
     if problems:
         print('\n'.join(shown_problems(problems)))
-        raise DataError(f'{results.source}: {_count(len(problems), "problem")}; nothing is written')
-    summary = f'{_count(len(expected.names), "sequence")} complete{_unchecked(expected)}'
+        raise DataError(f'{results.source}: {count_of(len(problems), "problem")}; nothing is written')
+    summary = f'{count_of(len(expected.names), "sequence")} complete{_unchecked(collector, expected)}'
     if args.check_only:
         print(f'{results.source}: {summary}')
         return 0
-    out = args.out or Path(f'{results.name}_{args.kind}.zip')
     pack_submission(collector, results, expected, out, tracker=args.tracker, overwrite=args.overwrite)
     print(f'{out}: {summary}')
     return 0
 
 
-def _unchecked(expected: 'Expected') -> str:
+def _unchecked(collector: str, expected: 'Expected') -> str:
     """What could not be checked, because it is not known."""
-    unknown = []
-    if len(expected.frames) < len(expected.names) and len(expected.spans) < len(expected.names):
+    total, unknown = len(expected.names), []
+    if max(len(expected.frames), len(expected.spans)) < total:
         unknown.append('lengths')
-    if len(expected.first_boxes) < len(expected.names) and not expected.spans and not expected.anchors:
+    if collector in _WITH_FIRST_BOXES and len(expected.first_boxes) < total:
         unknown.append('first boxes')
     return f'; {" and ".join(unknown)} not checked, for want of annotations' if unknown else ''
-
-
-def _count(number: int, noun: str) -> str:
-    return f'{number} {noun}' if number == 1 else f'{number} {noun}s'

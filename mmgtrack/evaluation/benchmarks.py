@@ -211,9 +211,9 @@ def find_protocol(name: str) -> Protocol:
         return known[wanted]
     benchmark, _, program = wanted.partition('@')
     variants = [each for each in known if each.startswith(f'{benchmark}@')]
-    if program and benchmark in known and not suggestions(wanted, variants):
-        rules = ', '.join(variants) or 'none but its own'
-        raise InputError(f'{benchmark} has no rule {program!r}, only: {rules}')
+    if program and benchmark in known and not suggestions(program, [v.partition('@')[2] for v in variants]):
+        rules = ', '.join([benchmark, *variants])
+        raise InputError(f'{benchmark} is not judged by a rule {program!r}, but: {rules}')
     begins = [each for each in known if each.startswith(wanted)]
     hint = f'did you mean {", ".join(begins)}?' if begins else suggest(wanted, tuple(known))
     raise InputError(f'there is no protocol {name!r}; {hint}')

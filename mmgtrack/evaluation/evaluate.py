@@ -78,15 +78,9 @@ def evaluate(
     left_out = [name for name in names if name in missing]
     first = truths.read(kept[0])
     labels = _labels([tracker.files for tracker in trackers])
+    common = _left_out_note(left_out, len(names))
     return [
-        Evaluation(
-            protocol,
-            label,
-            tracker.files.source,
-            chosen := tuple(tracker.parts[name] for name in kept),
-            protocol.rule.total(chosen),
-            (*_left_out_note(left_out, len(names)), *tracker.notes(first), *protocol.rule.notes(chosen)),
-        )
+        tracker.evaluation(protocol, label, kept, (*common, *tracker.notes(first)))
         for label, tracker in zip(labels, trackers, strict=True)
     ]
 
@@ -95,19 +89,22 @@ def evaluate(
 class _Measured:
     """What came out of one tracker's files so far.
 
-    other_rows: of sequences whose result has another number of rows than the truth, both numbers.
+    expected: which file was looked for in vain, first; other_rows: of sequences whose result has another
+    number of rows than the truth, both numbers.
     """
 
     files: ResultFiles
     parts: dict[str, Part] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    expected: str = ''
     other_rows: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def measure(self, protocol: Protocol, name: str, truth: Any) -> None:
         try:
             result = protocol.rule.read(self.files, truth)
-        except MissingResultError:
+        except MissingResultError as error:
             self.missing.append(name)
+            self.expected = self.expected or str(error).rpartition(': ')[2]
             return
         if isinstance(truth, BoxTruth) and isinstance(result, np.ndarray) and len(result) != len(truth.boxes):
             self.other_rows[name] = len(result), len(truth.boxes)
@@ -115,6 +112,17 @@ class _Measured:
             self.parts[name] = protocol.rule.measure(truth, result)
         except DataError as error:
             raise DataError(f'{self._place(name)}: {error}') from error
+
+    def evaluation(
+        self, protocol: Protocol, label: str, names: Sequence[str], notes: tuple[str, ...]
+    ) -> Evaluation:
+        parts = tuple(self.parts[name] for name in names)
+        try:
+            scores = protocol.rule.total(parts)
+            notes += protocol.rule.notes(parts)
+        except DataError as error:
+            raise DataError(f'{self.files.source}: {error}') from error
+        return Evaluation(protocol, label, self.files.source, parts, scores, notes)
 
     def notes(self, truth: Any) -> tuple[str, ...]:
         """What should be known of the files; truth: of a sequence that was judged."""
@@ -166,7 +174,8 @@ def _missing_message(trackers: Sequence[_Measured], total: int) -> str:
     there = f'; its files are those of {some_of(found)}' if found and not tracker.parts else ''
     return (
         f'{tracker.files.source} has no result of {len(tracker.missing)} of {total} sequences '
-        f'({some_of(tracker.missing)}){there}: add them, or leave them out for all trackers (--skip-missing)'
+        f'({some_of(tracker.missing)}; {tracker.expected}){there}: add them, or leave them out for all '
+        'trackers (--skip-missing)'
     )
 
 

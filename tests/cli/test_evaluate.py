@@ -85,7 +85,8 @@ def test_every_protocol_is_listed_in_a_line(capsys: pytest.CaptureFixture[str]) 
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(':')[0] for line in lines] == [protocol.name for protocol in all_protocols()]
     assert main(['evaluate', '--list', 'pysot']) == 0
-    assert all('pysot' in line for line in capsys.readouterr().out.splitlines())
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(':')[0] for line in lines][:2] == ['lasot@pysot', 'lasot_ext@pysot']
 
 
 def test_compare(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,7 +107,7 @@ def test_compare(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ('options', 'message'),
     [
         (['--results', 'good'], '--protocol, --annotations must be given'),
-        (['--protocol=lasot', '--annotations=lasot', '--results=good', '--json=no/a.json'], 'no folder no'),
+        (['--protocol=lasot', '--annotations=lasot', '--results=good', '--json=no/a'], 'there is no folder'),
         (['--list', 'lasot', 'surplus'], 'unrecognized arguments: surplus (see mmgtrack evaluate --help)'),
         (['--protocol', 'lasot', '--annotations', 'lasot'], '--results must be given'),
         (['--protocol', 'laso', '--annotations', 'lasot', '--results', 'good'], 'did you mean lasot'),
@@ -129,6 +130,8 @@ def test_compare(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
             ['--protocol=lasot', '--annotations=lasot', '--results=good', '--sequences=all', '--plot=a.gif'],
             'a picture ends in .png, .svg, .pdf, got a.gif',
         ),
+        (['--protocol', 'oxuva_dev', '--plot', 'a.png'], 'oxuva_dev has no curve to draw'),
+        (['--protocol', 'lasot', '--csv', 'a.x', '--json', 'a.x'], 'files of different names'),
         (['--list', 'nonsense'], "no protocol has 'nonsense' in its name"),
     ],
 )  # fmt: skip

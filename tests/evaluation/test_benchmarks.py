@@ -43,7 +43,7 @@ def test_names_are_found_in_any_case() -> None:
 
 
 def test_a_rule_that_a_benchmark_does_not_have() -> None:
-    with pytest.raises(InputError, match=r'vot2022 has no rule .pysot., only: none but its own'):
+    with pytest.raises(InputError, match=r'vot2022 is not judged by a rule .pysot., but: vot2022$'):
         find_protocol('vot2022@pysot')
 
 

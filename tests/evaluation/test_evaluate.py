@@ -78,7 +78,10 @@ def test_a_missing_result_is_an_error_unless_it_is_left_out_for_all(
     root: Path, results: Path, tmp_path: Path
 ) -> None:
     other = write_results(tmp_path / 'other', {'cat-1': 4, 'dog-1': 5})
-    with pytest.raises(DataError, match=r'other has no result of 1 of 3 sequences \(cat-2\).*--skip-missing'):
+    with pytest.raises(
+        DataError,
+        match=r'no result of 1 of 3 sequences \(cat-2; expected a file cat-2\.txt\).*--skip-missing',
+    ):
         evaluate('lasot', [results, other], root, sequences=ALL)
     found = evaluate('lasot', [results, other], root, sequences=ALL, skip_missing=True)
     assert [[part.name for part in each.parts] for each in found] == [['cat-1', 'dog-1']] * 2
@@ -145,6 +148,15 @@ def test_the_message_names_what_is_there_instead(root: Path, tmp_path: Path) -> 
     write_rows(tmp_path / 'other' / 'horse-1.txt', [BOX] * 3)
     with pytest.raises(DataError, match=r'no result of 3 of 3 sequences .*; its files are those of horse-1'):
         evaluate('lasot', [tmp_path / 'other'], root, sequences=ALL)
+
+
+def test_tracks_that_begin_later_are_noted(root: Path, tmp_path: Path) -> None:
+    lines = ['frame,x,y,w,h,score,present', *(f'{k},10,20,30,40,1,1' for k in range(5, 9))]
+    (tmp_path / 'late').mkdir()
+    (tmp_path / 'late' / 'cat-1.csv').write_text('\n'.join(lines))
+    (found,) = evaluate('lasot', [tmp_path / 'late'], root, sequences=['cat-1'])
+    note = 'cat-1.csv begins with frame 5, which is taken for the first of the annotations'
+    assert note in found.notes
 
 
 def test_progress_counts_to_the_end(root: Path, results: Path) -> None:

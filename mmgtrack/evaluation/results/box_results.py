@@ -33,6 +33,7 @@ class BoxResults:
         self.index = BoxIndex(files)
         self._num_rows: dict[str, int] = {}  # by path
         self._only_integers = True
+        self._late: dict[str, int] = {}  # number of the first frame, where it is not 0, by path
         self._first_rows: dict[str, np.ndarray] = {}  # as written, by the sequence's name as it was asked for
 
     @classmethod
@@ -82,19 +83,27 @@ class BoxResults:
 
         first_box: (4,) x, y, w, h, the first annotated box of the sequence ``name``.
         """
-        notes = (self.integer_note, self.first_row_hint(name, first_box))
+        notes = (self.integer_note, self.late_note, self.first_row_hint(name, first_box))
         return tuple(note for note in notes if note is not None)
 
     @property
     def integer_note(self) -> str | None:
         """A line for the report where all the rows that were read so far are whole numbers."""
-        if not self._num_rows or not self._only_integers:
-            return None
         count = sum(self._num_rows.values())
+        if not count or not self._only_integers:
+            return None
         return (
-            f'{self.files.name}: all {count} boxes that were read are whole numbers; rounding or '
-            'cutting off the decimals costs overlap, most on small targets'
+            f'all boxes that were read ({count}) are whole numbers; rounding or cutting off the decimals '
+            'costs overlap, most on small targets'
         )
+
+    @property
+    def late_note(self) -> str | None:
+        """A line for the report where a track of ours begins after frame 0: part of a video, or a mistake."""
+        if not self._late:
+            return None
+        path, first = next(iter(self._late.items()))
+        return f'{path} begins with frame {first}, which is taken for the first of the annotations'
 
     def first_row_hint(self, name: str, first_box: np.ndarray) -> str | None:
         """A line for the report where the first row fits the annotation only in another box format.
@@ -113,14 +122,15 @@ class BoxResults:
             return None
         numbers = ', '.join(f'{value:g}' for value in written)
         return (
-            f'{self.files.name}: the first row of {name} ({numbers}) is the annotated box when it is read as '
-            f'{nearest}, not as {self.box_format}: --boxes {nearest}'
+            f'the first row of {name} ({numbers}) is the annotated box when it is read as {nearest}, not as '
+            f'{self.box_format}: --boxes {nearest}'
         )
 
     def _read(self, name: str, path: str) -> np.ndarray:
         rows, has_format = self._parse(path)
-        self._num_rows[path] = len(rows)
-        self._only_integers &= bool((np.isnan(rows) | (rows == np.rint(rows))).all())
+        boxes = rows[~np.isnan(rows).any(axis=1)]
+        self._num_rows[path] = len(boxes)
+        self._only_integers &= bool((boxes == np.rint(boxes)).all())
         if has_format:
             return rows
         self._first_rows.setdefault(name, rows[0].copy())
@@ -133,7 +143,10 @@ class BoxResults:
             return parse_mat(self.files.read_bytes(path), where), True
         text = self.files.read_text(path)
         if path.lower().endswith('.csv') and is_track_csv(text):
-            return parse_track_csv(text, where)[0], True
+            boxes, _, first = parse_track_csv(text, where)
+            if first:
+                self._late[path] = first
+            return boxes, True
         return parse_rows(text, where), False
 
 

@@ -13,8 +13,8 @@ def is_track_csv(text: str) -> bool:
     return text.startswith(HEADER)
 
 
-def parse_track_csv(text: str, where: str) -> tuple[np.ndarray, np.ndarray]:
-    """(F, 4) float64 x, y, w, h in pixels, and (F,) float64 scores.
+def parse_track_csv(text: str, where: str) -> tuple[np.ndarray, np.ndarray, int]:
+    """(F, 4) float64 x, y, w, h in pixels, (F,) float64 scores, and the number of the first frame, from 0.
 
     A frame that the tracker calls absent has its best guess, as the rules expect a box in every row. Raises
     DataError with file and line, also where frames are left out: the rows of a live source may be.
@@ -28,4 +28,4 @@ def parse_track_csv(text: str, where: str) -> tuple[np.ndarray, np.ndarray]:
     if len(gaps):
         frame, follower = frames[gaps[0] : gaps[0] + 2]
         raise DataError(f'{where}: frame {frame} is followed by {follower}, not by the next one')
-    return values[:, 1:5], values[:, 5]
+    return values[:, 1:5], values[:, 5], int(frames[0])

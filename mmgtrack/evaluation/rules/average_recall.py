@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -46,6 +46,8 @@ class AverageRecallRule(Rule[BoxTruth, Proposals]):
 
     style: Literal['mmdet3', 'legacy', 'coco'] = 'mmdet3'
     ks: tuple[int, ...] = KS
+
+    has_curves: ClassVar[bool] = False
 
     @property
     def columns(self) -> tuple[str, ...]:  # type: ignore[override]

@@ -49,11 +49,13 @@ class Rule(ABC, Generic[TruthT, ResultT]):
     text: the rule in one line, for ``mmgtrack evaluate --list`` and for reports.
     columns: names of ``Scores.values`` in the order of the table; the first is the headline. A total has
         them all, and may have values beside them.
+    has_curves: whether totals have curves to draw.
     absolute: names of all values, columns or not, that are no shares, such as counts or frames a second;
         they are printed as they are, never times 100.
     """
 
     columns: ClassVar[tuple[str, ...]]
+    has_curves: ClassVar[bool] = True
     absolute: ClassVar[frozenset[str]] = frozenset()
 
     @property

@@ -81,6 +81,7 @@ class OxuvaRule(Rule[OxuvaTruth, OxuvaPredictions]):
     tracks: Literal['all', 'some_absent', 'none_absent'] = 'all'
     interval: tuple[float, float] = WHOLE_TRACK
 
+    has_curves = False
     columns = ('max_gm', 'tpr', 'tnr', 'gm', 'max_gm_error', 'tpr_error', 'tnr_error', 'gm_error')
 
     def __post_init__(self) -> None:

@@ -38,6 +38,7 @@ class VotAccuracyRule(Rule[VotTruth, Trajectory]):
     experiment: str = 'unsupervised'
 
     columns: ClassVar[tuple[str, ...]] = ('accuracy',)
+    has_curves: ClassVar[bool] = False
 
     @property
     def program(self) -> str:

@@ -63,6 +63,7 @@ class VotGot10kRule(Rule[VotTruth, ResetRuns]):
     experiment: str = 'baseline'
 
     columns: ClassVar[tuple[str, ...]] = ('accuracy', 'failures', 'fps')
+    has_curves: ClassVar[bool] = False
     absolute: ClassVar[frozenset[str]] = frozenset({'failures', 'fps'})
 
     @property

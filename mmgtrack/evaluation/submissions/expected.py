@@ -44,12 +44,20 @@ class Expected:
         if twice:
             raise DataError(f'{twice[0]} is expected twice')
 
-    def of(self, names: Sequence[str]) -> 'Expected':
-        """Of some of the sequences. Raises DataError for one that is not expected."""
-        strange = next((name for name in names if name not in self.names), None)
-        if strange is not None:
-            raise DataError(f'{strange} is none of the {len(self.names)} sequences of the annotations')
-        return replace(self, names=tuple(names))
+    def of(self, listed: 'Expected') -> 'Expected':
+        """The listed ones of these sequences.
+
+        Raises DataError for one that is not among them, or whose list has another number of frames.
+        """
+        for name in listed.names:
+            if name not in self.names:
+                raise DataError(f'{name} is none of the {len(self.names)} sequences of the annotations')
+            frames = listed.frames.get(name, self.frames.get(name))
+            if frames != self.frames.get(name, frames):
+                raise DataError(
+                    f'{name} has {frames} frames in the list, {self.frames[name]} in the annotations'
+                )
+        return replace(self, names=listed.names)
 
 
 def listed_sequences(path: Path) -> Expected:
@@ -166,13 +174,15 @@ def expected_sequences(kind: str, annotations: Path | None, sequences: str | Non
         return _listed(kind, sequences)
     if kind in FROM_ANNOTATIONS:
         expected = FROM_ANNOTATIONS[kind](annotations)
-        return expected if sequences in (None, ALL) else expected.of(_listed(kind, sequences).names)
+        return expected if sequences in (None, ALL) else expected.of(_listed(kind, sequences))
     protocol = find_protocol(kind)
     truths = protocol.benchmark.annotations(annotations)
     if not isinstance(truths, BoxAnnotations):
         raise InputError(f'{kind} is no benchmark whose results are files of boxes')
-    wanted = sequences if sequences in (None, ALL) else _listed(kind, sequences).names
-    return _box_sequences(truths, {}, select_sequences(protocol, truths, wanted))
+    listed = None if sequences in (None, ALL) else _listed(kind, sequences)
+    wanted = sequences if listed is None else listed.names
+    expected = _box_sequences(truths, {}, select_sequences(protocol, truths, wanted))
+    return expected if listed is None else expected.of(replace(listed, names=expected.names))
 
 
 def _listed(kind: str, sequences: str | None) -> Expected:

@@ -89,7 +89,7 @@ def predictions(text: str) -> None:
 
 
 def track_csv(text: str) -> None:
-    boxes, scores = parse_track_csv(text, 'f')
+    boxes, scores, _ = parse_track_csv(text, 'f')
     assert boxes.shape == (len(scores), 4)
 
 

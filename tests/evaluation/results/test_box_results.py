@@ -208,7 +208,7 @@ def test_first_row_hint(box_format: str, row: str, said: str | None, tmp_path: P
         assert hint is None
     else:
         assert hint == (
-            f'trk: the first row of a ({row.replace(",", ", ")}) is the annotated box when it is read as '
+            f'the first row of a ({row.replace(",", ", ")}) is the annotated box when it is read as '
             f'{said}, not as {box_format}: --boxes {said}'
         )
 
@@ -218,7 +218,7 @@ def test_integer_note(tmp_path: Path) -> None:
     assert results.integer_note is None  # nothing was read
     results.boxes('a')
     note = results.integer_note
-    assert note is not None and note.startswith('trk: all 2 boxes that were read are whole numbers')
+    assert note is not None and note.startswith('all boxes that were read (1) are whole numbers')
     results.boxes('b')
     assert results.integer_note is None
 
@@ -232,7 +232,7 @@ def test_notes_are_of_what_was_read(tmp_path: Path) -> None:
         results.boxes('a')
     results.boxes('b')
     for name in ('a', 'no such sequence'):  # neither can be read; what is known of the rest is said
-        assert [note[:14] for note in results.notes(name, FIRST)] == ['trk: all 1 box']
+        assert [note[:28] for note in results.notes(name, FIRST)] == ['all boxes that were read (1)']
     hint, wanted = results.notes('b', FIRST)[1], '--boxes xyxy'
     (tmp_path / 'trk' / 'b.txt').unlink()
     assert hint.endswith(wanted) and results.notes('b', FIRST)[1] == hint
@@ -251,7 +251,7 @@ def test_rows_are_counted_once(tmp_path: Path) -> None:
     for _ in range(2):
         results.boxes('a')
         results.presence_scores('a')
-    assert str(results.integer_note).startswith('trk: all 2 boxes')
+    assert str(results.integer_note).startswith('all boxes that were read (2)')
 
 
 @pytest.mark.parametrize('stray', ['log.txt', 'README.txt', 'uav_bike1.txt', 'tpl_Ball_ce1.txt'])
