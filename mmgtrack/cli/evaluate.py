@@ -132,6 +132,8 @@ def _print_notes(evaluations: 'Sequence[Evaluation]') -> None:
 
 
 def _sequences(option: str | None) -> str | list[str] | None:
+    from mmgtrack.evaluation.annotations.files import listed_names
+    from mmgtrack.evaluation.results.disk import read_text
     from mmgtrack.evaluation.selection import ALL
     from mmgtrack.sequence_tables import available_tables, load_table
 
@@ -140,23 +142,11 @@ def _sequences(option: str | None) -> str | list[str] | None:
     if option.casefold() in available_tables() and not os.path.exists(option):
         return list(load_table(option.casefold()).names)
     try:
-        lines = Path(option).read_text(encoding='utf-8-sig').splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, 'strerror', None) or error
-        raise DataError(
-            f"cannot read the list of sequences {option} ({reason}): give a file, 'all', or one of the "
-            f'published lists {", ".join(available_tables())}'
-        ) from error
-    numbers: dict[str, int] = {}
-    for number, line in enumerate(lines, 1):
-        name = line.strip()
-        if name in numbers:
-            raise DataError(
-                f'{option}, line {number}: {name!r} is listed a second time, as in {numbers[name]}'
-            )
-        if name:
-            numbers[name] = number
-    return list(numbers)
+        text = read_text(Path(option))
+    except DataError as error:
+        lists = ', '.join(available_tables())
+        raise DataError(f"{error}: give a file, 'all', or one of the published lists {lists}") from error
+    return list(listed_names(text, option))
 
 
 def _print_protocols(word: str) -> None:

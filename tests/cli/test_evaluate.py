@@ -116,7 +116,7 @@ def test_compare(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (['--protocol', 'lasot', '--annotations', 'lasot', '--results', 'good'], '2 of the 280 sequences'),
         (
             ['--protocol', 'lasot', '--annotations', 'lasot', '--results', 'good', '--sequences', 'no.txt'],
-            'cannot read the list of sequences no.txt',
+            "cannot read no.txt: No such file or directory: give a file, 'all', or one of",
         ),
         (
             ['--protocol', 'lasot', '--annotations', 'lasot', '--results', 'short', '--sequences', 'all'],
@@ -155,7 +155,7 @@ def test_a_list_with_a_sequence_twice(folder: Path, capsys: pytest.CaptureFixtur
     (folder / 'twice.txt').write_text('cat-1\ndog-1\ncat-1\n')
     command = words(folder, 'evaluate', *results(folder, 'good'), sequences=str(folder / 'twice.txt'))
     assert main(command) == 2
-    assert "twice.txt, line 3: 'cat-1' is listed a second time" in capsys.readouterr().err
+    assert 'twice.txt, line 3: cat-1 stands in line 1 already' in capsys.readouterr().err
 
 
 def test_as_a_process(folder: Path) -> None:
