@@ -1,5 +1,7 @@
 """The rows that ``mmgtrack track`` writes, read as a result."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from mmgtrack.errors import DataError
@@ -13,11 +15,24 @@ def is_track_csv(text: str) -> bool:
     return text.startswith(HEADER)
 
 
-def parse_track_csv(text: str, where: str) -> tuple[np.ndarray, np.ndarray, int]:
-    """(F, 4) float64 x, y, w, h in pixels, (F,) float64 scores, and the number of the first frame, from 0.
+@dataclass(frozen=True, eq=False)
+class TrackRows:
+    """Rows of F frames that follow each other.
 
-    A frame that the tracker calls absent has its best guess, as the rules expect a box in every row. Raises
-    DataError with file and line, also where frames are left out: the rows of a live source may be.
+    boxes: (F, 4) float64 x, y, w, h in pixels; scores: (F,) float64; present: (F,) bool; first: number of the
+    first frame, from 0.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    present: np.ndarray
+    first: int
+
+
+def parse_track_csv(text: str, where: str) -> TrackRows:
+    """A frame that the tracker calls absent has its best guess, as the rules expect a box in every row.
+
+    Raises DataError with file and line, also where frames are left out: the rows of a live source may be.
     """
     header, _, rows = text.partition('\n')
     if header.strip() != HEADER:
@@ -28,4 +43,4 @@ def parse_track_csv(text: str, where: str) -> tuple[np.ndarray, np.ndarray, int]
     if len(gaps):
         frame, follower = frames[gaps[0] : gaps[0] + 2]
         raise DataError(f'{where}: frame {frame} is followed by {follower}, not by the next one')
-    return values[:, 1:5], values[:, 5], int(frames[0])
+    return TrackRows(values[:, 1:5], values[:, 5], values[:, 6] != 0, int(frames[0]))
