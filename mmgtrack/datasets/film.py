@@ -85,8 +85,22 @@ class Film:
         self._position = -1
 
 
-_films: OrderedDict[tuple[int, str, int], Film] = OrderedDict()
+_films: OrderedDict[tuple[str, int], Film] = OrderedDict()
+_inherited: list[OrderedDict[tuple[str, int], Film]] = []
 _lock = threading.Lock()
+
+
+def _begin_anew() -> None:
+    """In a forked process: the parent's decoders share their place in the file with it, so they are not used;
+    nor are they closed, which would wait for threads that only the parent has.
+    """
+    global _films, _lock
+    _inherited.append(_films)
+    _films, _lock = OrderedDict(), threading.Lock()
+
+
+if hasattr(os, 'register_at_fork'):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def film_path(film: str, number: int) -> str:
@@ -112,8 +126,7 @@ def read_film_frame(film: str, number: int) -> np.ndarray:
         raise DataError(
             f'cannot open the video {film}: {getattr(error, "strerror", None) or error}'
         ) from error
-    # a forked process shares the file's position with its parent: it opens its own
-    key = (os.getpid(), film, changed)
+    key = (film, changed)
     with _lock:
         found = _films.pop(key, None) or Film(film)
         _films[key] = found
