@@ -25,6 +25,14 @@ class DataError(MMGTrackError, ValueError):
     """An annotation file or a data folder is not what its format asks for."""
 
 
+class FrameError(DataError):
+    """An image file is missing, cut off or otherwise unreadable; the message names it."""
+
+
+class WorkerError(MMGTrackError, RuntimeError):
+    """A process that loads data has died, or has not answered for too long."""
+
+
 class ModelNotFoundError(MMGTrackError, LookupError):
     """A model name or config is unknown; the message lists the nearest names."""
 

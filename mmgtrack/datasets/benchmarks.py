@@ -68,12 +68,17 @@ class BenchmarkReader(LazyReader):
         boxes = np.concatenate([boxes, np.full((len(frames) - len(boxes), 4), np.nan, np.float32)])
         cover = self._cover(folder, frames)
         present = np.isfinite(boxes).all(1) & ~self._hidden(folder, frames, cover)
+        filtered: dict[str, int] = {}
         if self.frame_filter is not None:
-            fits = self.frame_filter.fits(boxes, self._image_size(folder, frames), cover)
+            size = self._image_size(folder, frames)
+            filtered = self.frame_filter.removed(np.where(present[:, None], boxes, np.nan), size, cover)
+            fits = self.frame_filter.fits(boxes, size, cover)
             boxes[present & ~fits] = np.nan
             labelled &= ~present | fits
             present &= fits
-        return Sequence(name, frames, boxes[:, None], present[:, None], labelled[:, None])
+        return Sequence(
+            name, frames, boxes[:, None], present[:, None], labelled[:, None], filtered=filtered
+        )
 
     def _truth_file(self, folder: Path) -> Path:
         return folder / self.layout.truth
