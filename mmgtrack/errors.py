@@ -26,7 +26,14 @@ class DataError(MMGTrackError, ValueError):
 
 
 class FrameError(DataError):
-    """An image file is missing, cut off or otherwise unreadable; the message names it."""
+    """An image file is missing, cut off or otherwise unreadable; the message names it.
+
+    ``path``: the file, empty where the error comes from another process.
+    """
+
+    def __init__(self, message: str, path: str = '') -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class WorkerError(MMGTrackError, RuntimeError):

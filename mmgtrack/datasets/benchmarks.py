@@ -76,9 +76,7 @@ class BenchmarkReader(LazyReader):
             boxes[present & ~fits] = np.nan
             labelled &= ~present | fits
             present &= fits
-        return Sequence(
-            name, frames, boxes[:, None], present[:, None], labelled[:, None], filtered=filtered
-        )
+        return Sequence(name, frames, boxes[:, None], present[:, None], labelled[:, None], filtered=filtered)
 
     def _truth_file(self, folder: Path) -> Path:
         return folder / self.layout.truth

@@ -20,12 +20,12 @@ def read_whole_image(path: str) -> np.ndarray:
             code = file.read()
     except (OSError, ValueError) as error:
         reason = getattr(error, 'strerror', None) or error
-        raise FrameError(f'cannot read the image {path}: {reason}') from error
+        raise FrameError(f'cannot read the image {path}: {reason}', path) from error
     if is_cut_off(code):
-        raise FrameError(f'cannot read the image {path}: it is cut off after {len(code)} bytes')
+        raise FrameError(f'cannot read the image {path}: it is cut off after {len(code)} bytes', path)
     image = _decoded(code)
     if image is None:
-        raise FrameError(f'cannot read the image {path}: the file is damaged or no image')
+        raise FrameError(f'cannot read the image {path}: the file is damaged or no image', path)
     return image
 
 

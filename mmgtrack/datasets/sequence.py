@@ -77,5 +77,5 @@ def read_frame(path: str, *, whole: bool = False) -> np.ndarray:
         return read_whole_image(path)
     image = cv2.imread(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
-        raise FrameError(f'cannot read the image {path}: the file is missing or damaged')
+        raise FrameError(f'cannot read the image {path}: the file is missing or damaged', path)
     return image
