@@ -9,7 +9,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from mmgtrack.errors import DataError
+from mmgtrack.errors import DataError, FrameError
 
 FILM_SUFFIXES = frozenset({'.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg'})
 _NEAR = 32
@@ -27,7 +27,7 @@ class Film:
     the one that it had when the film was decoded from the beginning; that is done once, at the first jump.
     Films whose times do not rise are decoded from the beginning each time.
 
-    Raises DataError where the file cannot be opened.
+    Raises FrameError where the file cannot be opened.
     """
 
     def __init__(self, path: str) -> None:
@@ -37,17 +37,20 @@ class Film:
         self._times: list[float] | None = None
 
     def frame(self, number: int) -> np.ndarray:
-        """(H, W, 3) uint8 BGR of the frame with that number, from 0. Raises DataError past the end."""
+        """(H, W, 3) uint8 BGR of the frame with that number, from 0. Raises FrameError past the end."""
         if not 0 <= number - self._position <= _NEAR:
             self._jump(number)
         while self._position < number:
             if not self._capture.grab():
-                raise DataError(f'{self.path} has no frame {number}: it ends after {self._position + 1}')
+                raise self._refusal(number, f'it ends after {self._position + 1}')
             self._position += 1
         ok, image = self._capture.retrieve()
         if not ok or image is None:
-            raise DataError(f'{self.path}: frame {number} cannot be decoded')
+            raise self._refusal(number, 'it cannot be decoded')
         return image
+
+    def _refusal(self, number: int, reason: str) -> FrameError:
+        return FrameError(f'{self.path} has no frame {number}: {reason}', film_path(self.path, number))
 
     def close(self) -> None:
         """Give back the decoder."""
@@ -118,13 +121,13 @@ def split_film_path(path: str) -> tuple[str, int] | None:
 def read_film_frame(film: str, number: int) -> np.ndarray:
     """(H, W, 3) uint8 BGR; the films read last stay open, in every process its own.
 
-    Raises DataError that names the film where it cannot be opened, or has no such frame.
+    Raises FrameError that names the film where it cannot be opened, or has no such frame.
     """
     try:
         changed = os.stat(film).st_mtime_ns
     except (OSError, ValueError) as error:
-        raise DataError(
-            f'cannot open the video {film}: {getattr(error, "strerror", None) or error}'
+        raise FrameError(
+            f'cannot open the video {film}: {getattr(error, "strerror", None) or error}', film
         ) from error
     key = (film, changed)
     with _lock:
@@ -152,7 +155,7 @@ def _opened(path: str) -> cv2.VideoCapture:
     has_ffmpeg = cv2.CAP_FFMPEG in cv2.videoio_registry.getBackends()
     capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG if has_ffmpeg else cv2.CAP_ANY)
     if not capture.isOpened():
-        raise DataError(f'cannot open the video {path}: it is missing, damaged, or of an unknown kind')
+        raise FrameError(f'cannot open the video {path}: it is missing, damaged, or of an unknown kind', path)
     return capture
 
 
