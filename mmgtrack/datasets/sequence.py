@@ -1,12 +1,15 @@
 """What every reader yields: one video, or one still image, with the boxes of its targets."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import cv2
 import numpy as np
 
-from mmgtrack.errors import DataError
+from mmgtrack.datasets.film import read_film_frame, split_film_path
+from mmgtrack.datasets.image_files import read_whole_image
+from mmgtrack.errors import DataError, FrameError
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,7 +17,7 @@ class Sequence:
     """Frames and labels of one video with F frames and M targets; a still image is a video of one frame.
 
     - ``name``: unique inside its reader.
-    - ``frame_paths``: F image files in time order.
+    - ``frame_paths``: F paths for ``read_frame`` in time order.
     - ``boxes``: (F, M, 4) float32 xyxy pixels of the stored frame, nan where there is no box. They may
       reach over the border.
     - ``present``: (F, M) bool, True where the target is visible and has a box.
@@ -22,6 +25,7 @@ class Sequence:
       ``~labelled`` a frame that neither training nor evaluation should count for this target.
     - ``video``: the film it is cut from, by default itself; two sequences of one film may show the same
       objects, so neither serves as a picture without the other's targets.
+    - ``filtered``: how many frames each rule of a ``FrameFilter`` took their box from.
     """
 
     name: str
@@ -30,6 +34,7 @@ class Sequence:
     present: np.ndarray
     labelled: np.ndarray
     video: str = ''
+    filtered: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = (len(self.frame_paths), self.num_targets)
@@ -54,20 +59,38 @@ class Sequence:
 
 
 class Reader(Protocol):
-    """A data set as a list of sequences; reading one must not change the reader's answers."""
+    """A data set as a list of sequences; reading one must not change the reader's answers.
+
+    names: of the sequences, each once. ``num_frames`` says how long one is without reading its annotation,
+    where there is a cheaper way; 0 for one that cannot be read.
+    """
+
+    names: list[str]
+
+    def num_frames(self, index: int) -> int: ...
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Sequence: ...
 
 
-def read_frame(path: str) -> np.ndarray:
-    """Decode an image file to (H, W, 3) uint8 BGR.
+def read_frame(path: str, *, whole: bool = False) -> np.ndarray:
+    """Decode an image file, or a frame of a film (``video.mp4#17``), to (H, W, 3) uint8 BGR.
 
-    The EXIF orientation is ignored, because annotations are made on the stored pixels. Raises DataError
-    that names the file where it is missing or unreadable.
+    The EXIF orientation is ignored, because annotations are made on the stored pixels. Raises FrameError
+    that names the file where it is missing or unreadable. Of a JPEG file that is cut off, OpenCV makes up the
+    rest in grey. Published results count such frames, so evaluation takes them as they come; with ``whole``,
+    for training, they are unreadable too.
     """
+    film = split_film_path(path)
+    if film is not None:
+        try:
+            return read_film_frame(*film)
+        except DataError as error:
+            raise FrameError(str(error), path) from error
+    if whole:
+        return read_whole_image(path)
     image = cv2.imread(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
-        raise DataError(f'cannot read the image {path}: the file is missing or damaged')
+        raise FrameError(f'cannot read the image {path}: the file is missing or damaged', path)
     return image
