@@ -187,11 +187,15 @@ def test_still_images_and_video_of_imagenet_are_mixed(tmp_path: Path) -> None:
     assert len({path for sample in samples for path in sample.source.values()}) == len(names)
 
 
-def page_config(folder: Path, lasot: Path) -> Config:
-    """The config of the page, on the small tree and with a small model."""
+def text_of_page() -> str:
     (text,) = re.findall(r'```python\n(# lasot_of_mmtrack.*?)```', PAGE.read_text(), re.DOTALL)
+    return str(text)
+
+
+def page_config(folder: Path, lasot: Path, text: str | None = None) -> Config:
+    """The config of the page, or that text, on the small tree and with a small model."""
     file = folder / 'lasot_of_mmtrack.py'
-    file.write_text(text)
+    file.write_text(text or text_of_page())
     config = Config.fromfile(file)
     config.merge_from_dict(
         {
@@ -234,6 +238,19 @@ def test_our_model_trains_on_data_of_mmtrack(runner: Runner) -> None:
         'neck.fpn_convs.0.conv.weight',
     ):
         assert not torch.equal(before[name], after[name]), name
+
+
+def test_our_parts_in_a_config_in_the_scope_of_mmtrack(lasot: Path, tmp_path: Path) -> None:
+    """Its own names bare, as its configs have them, ours with their prefix."""
+    text = text_of_page().replace("'mmtrack.", "'") + "default_scope = 'mmtrack'\n"
+    assert "type='LaSOTDataset'" in text and "type='mmgtrack.PackClipInputs'" in text
+    config = page_config(tmp_path, lasot, text)
+    config.train_cfg.max_epochs = 1
+    runner = Runner.from_cfg(config)
+    runner.train()
+    assert runner.iter == 3
+    assert type(runner.train_dataloader.dataset).__module__.startswith('mmtrack.')
+    assert 0 < runner.test()['sot/success'] < 100
 
 
 def test_the_commands_of_the_page(lasot: Path, tmp_path: Path) -> None:
