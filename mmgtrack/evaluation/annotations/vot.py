@@ -11,9 +11,9 @@ import numpy as np
 from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.base import Annotations
 from mmgtrack.evaluation.annotations.files import AnnotationFiles, listed_names
-from mmgtrack.evaluation.results.box_rows import parse_number
-from mmgtrack.evaluation.results.frame_numbers import LAST_FRAME, frame_number
-from mmgtrack.evaluation.results.vot_regions import Regions, parse_regions
+from mmgtrack.formats.box_rows import parse_number
+from mmgtrack.formats.frame_numbers import LAST_FRAME, frame_number
+from mmgtrack.formats.vot_regions import Regions, parse_regions
 
 FIRST_FRAME = 1
 """Image files are numbered from here."""

@@ -4,10 +4,10 @@ import numpy as np
 
 from mmgtrack.errors import DataError, InputError
 from mmgtrack.evaluation.results.box_index import SCORES, TIMES, BoxIndex
-from mmgtrack.evaluation.results.box_rows import count_columns, parse_rows
 from mmgtrack.evaluation.results.files import ResultFiles
 from mmgtrack.evaluation.results.otb_mat import parse_mat
-from mmgtrack.evaluation.results.track_csv import is_track_csv, parse_track_csv
+from mmgtrack.formats.box_rows import count_columns, parse_rows
+from mmgtrack.formats.track_csv import is_track_csv, parse_track_csv
 
 BOX_FORMATS = ('xywh', 'xyxy', 'xyxy_inclusive')
 """x2 = x + w in the second; in the third, x2 is the last pixel: x2 = x + w - 1."""

@@ -3,8 +3,8 @@
 import numpy as np
 
 from mmgtrack.errors import DataError
-from mmgtrack.evaluation.results.box_rows import parse_rows
-from mmgtrack.evaluation.results.frame_numbers import frame_numbers
+from mmgtrack.formats.box_rows import parse_rows
+from mmgtrack.formats.frame_numbers import frame_numbers
 
 HEADER = 'frame,x,y,w,h,score,present'
 
