@@ -1,4 +1,4 @@
-"""Where our configs are, ``_base_ = 'mmgtrack::NAME.py'`` in anyone's config, and modules beside it.
+"""Where our configs are, and what anyone's config may name: ours as ``mmgtrack::NAME.py``, modules beside it.
 
 Nothing of the OpenMMLab stack is imported before it is needed: the doctor asks where configs are whatever is
 missing.
@@ -36,6 +36,17 @@ def find_config(name: str) -> Path:
     known = sorted(path.relative_to(folder).as_posix() for path in folder.rglob('*.py'))
     hint = suggest(name, known) if known else 'install mmgtrack again'
     raise ModelNotFoundError(f'no config {name!r} in {folder}; {hint}')
+
+
+def find_weights(name: str) -> str:
+    """The file of ``mmgtrack::NAME.pth``, weights that come with the package; other names stay."""
+    if not name.startswith(PREFIX):
+        return name
+    folder, file = _PACKAGE / 'zoo', name.removeprefix(PREFIX)
+    known = sorted(path.name for path in folder.glob('*.pth'))
+    if file not in known:
+        raise ModelNotFoundError(f'no weights {file!r} come with mmgtrack; {suggest(file, known)}')
+    return str(folder / file)
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -254,7 +254,7 @@ def test_no_candidate_repeats_the_last_box_with_score_zero(clip: tuple) -> None:
 
 def test_a_window_without_a_finite_box_repeats_the_last(clip: tuple) -> None:
     frames, boxes = clip
-    tracker = TRACKERS['correlation_window']().double()
+    tracker = TRACKERS['template_matching']().double()
     tracker.calibration = Calibration(scale=0.2, offset=3.0, threshold=0.0)
     state = tracker.encode(frames[0], boxes)
     blind = dataclasses.replace(state, templates=torch.full_like(state.templates, float('nan')))

@@ -10,8 +10,8 @@ import pytest
 
 from mmgtrack.cli.main import COMMANDS, build_parser
 from mmgtrack.evaluation.benchmarks import BENCHMARKS, all_protocols
+from tests.pages import ROOT, commands_of
 
-ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / 'README.md', ROOT / 'CHANGELOG.md', *sorted((ROOT / 'docs').rglob('*.md'))]
 TOOLS = (
     'tools/train.py',
@@ -26,13 +26,6 @@ TOOLS = (
 FLAG = re.compile(r'(?<![\w-])--[a-z][a-z_-]*')
 
 pages = pytest.mark.parametrize('page', PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-
-
-def commands_of(page: Path) -> list[str]:
-    """Command lines in code blocks, without comments."""
-    blocks = re.findall(r'```sh\n(.*?)```', page.read_text(encoding='utf-8'), re.DOTALL)
-    lines = '\n'.join(blocks).replace('\\\n', ' ').splitlines()
-    return [re.split(r'\s#', line)[0].strip() for line in lines if line.strip()]
 
 
 def options_of(command: str) -> set[str]:
