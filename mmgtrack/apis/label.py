@@ -14,7 +14,7 @@ import numpy as np
 from mmgtrack.apis.sources import Frame, FrameReader, open_source
 from mmgtrack.errors import DataError, InputError, MMGTrackError, OutputError
 from mmgtrack.formats.disk import read_text
-from mmgtrack.formats.track_csv import read_track_rows
+from mmgtrack.formats.track_csv import parse_track_csv
 
 JPEG_QUALITY = 95  # OpenCV's own
 
@@ -75,7 +75,7 @@ def merge_tracks(
     tracks: Sequence[str | os.PathLike[str]], absences: Sequence[tuple[int, int]] = ()
 ) -> Labels:
     """The labels that tracks make together; see ``write_sequence_folder``."""
-    parts = [read_track_rows(read_text(Path(path)), str(path)) for path in tracks]
+    parts = [parse_track_csv(read_text(Path(path)), str(path)) for path in tracks]
     parts.sort(key=lambda part: part.first)
     first = parts[0].first
     boxes = np.full((max(part.first + len(part.present) for part in parts) - first, 4), np.nan)
@@ -84,7 +84,7 @@ def merge_tracks(
             raise DataError(f'two of the tracks begin at frame {part.first}: which one holds?')
     for part in parts:
         boxes[part.first - first :] = np.nan  # those before it hold no longer
-        boxes[part.first - first :][: len(part.present)][part.present] = part.boxes_xywh[part.present]
+        boxes[part.first - first :][: len(part.present)][part.present] = part.boxes[part.present]
     absent = _absent(first, len(boxes), absences)
     boxes[absent] = np.nan
     return Labels(first, boxes, absent)

@@ -6,6 +6,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from mmgtrack.datasets.film import read_film_frame, split_film_path
 from mmgtrack.errors import DataError
 
 
@@ -14,7 +15,7 @@ class Sequence:
     """Frames and labels of one video with F frames and M targets; a still image is a video of one frame.
 
     - ``name``: unique inside its reader.
-    - ``frame_paths``: F image files in time order.
+    - ``frame_paths``: F paths for ``read_frame`` in time order.
     - ``boxes``: (F, M, 4) float32 xyxy pixels of the stored frame, nan where there is no box. They may
       reach over the border.
     - ``present``: (F, M) bool, True where the target is visible and has a box.
@@ -54,7 +55,15 @@ class Sequence:
 
 
 class Reader(Protocol):
-    """A data set as a list of sequences; reading one must not change the reader's answers."""
+    """A data set as a list of sequences; reading one must not change the reader's answers.
+
+    names: of the sequences, each once. ``num_frames`` says how long one is without reading its annotation,
+    where there is a cheaper way; 0 for one that cannot be read.
+    """
+
+    names: list[str]
+
+    def num_frames(self, index: int) -> int: ...
 
     def __len__(self) -> int: ...
 
@@ -62,11 +71,14 @@ class Reader(Protocol):
 
 
 def read_frame(path: str) -> np.ndarray:
-    """Decode an image file to (H, W, 3) uint8 BGR.
+    """Decode an image file, or a frame of a film (``video.mp4#17``), to (H, W, 3) uint8 BGR.
 
     The EXIF orientation is ignored, because annotations are made on the stored pixels. Raises DataError
     that names the file where it is missing or unreadable.
     """
+    film = split_film_path(path)
+    if film is not None:
+        return read_film_frame(*film)
     image = cv2.imread(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise DataError(f'cannot read the image {path}: the file is missing or damaged')

@@ -15,22 +15,25 @@ def is_track_csv(text: str) -> bool:
     return text.startswith(HEADER)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrackRows:
-    """F rows of one target, without a gap.
+    """Rows of F frames that follow each other.
 
-    first: number of the first frame, from 0. boxes_xywh: (F, 4) float64 pixels, of a frame that the tracker
-    calls absent its best guess; scores: (F,) float64; present: (F,) bool.
+    boxes: (F, 4) float64 x, y, w, h in pixels; scores: (F,) float64; present: (F,) bool; first: number of the
+    first frame, from 0.
     """
 
-    first: int
-    boxes_xywh: np.ndarray
+    boxes: np.ndarray
     scores: np.ndarray
     present: np.ndarray
+    first: int
 
 
-def read_track_rows(text: str, where: str) -> TrackRows:
-    """Raises DataError with file and line, also where frames are left out, as in rows of a live source."""
+def parse_track_csv(text: str, where: str) -> TrackRows:
+    """A frame that the tracker calls absent has its best guess, as the rules expect a box in every row.
+
+    Raises DataError with file and line, also where frames are left out: the rows of a live source may be.
+    """
     header, _, rows = text.partition('\n')
     if header.strip() != HEADER:
         raise DataError(f'{where}, line 1: expected {HEADER}, got {header.strip()!r}')
@@ -40,10 +43,4 @@ def read_track_rows(text: str, where: str) -> TrackRows:
     if len(gaps):
         frame, follower = frames[gaps[0] : gaps[0] + 2]
         raise DataError(f'{where}: frame {frame} is followed by {follower}, not by the next one')
-    return TrackRows(int(frames[0]), values[:, 1:5], values[:, 5], values[:, 6] > 0)
-
-
-def parse_track_csv(text: str, where: str) -> tuple[np.ndarray, np.ndarray, int]:
-    """Boxes, scores and first frame of ``TrackRows``: the rules expect a box in every row."""
-    rows = read_track_rows(text, where)
-    return rows.boxes_xywh, rows.scores, rows.first
+    return TrackRows(values[:, 1:5], values[:, 5], values[:, 6] != 0, int(frames[0]))

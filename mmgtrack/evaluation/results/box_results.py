@@ -68,7 +68,7 @@ class BoxResults:
         """(F,) float64, one for every row of `boxes`; None where the tracker left none."""
         path = self.index.boxes(name)[0]
         if path.endswith('.csv') and is_track_csv(text := self.files.read_text(path)):
-            return parse_track_csv(text, self.files.where(path))[1]
+            return parse_track_csv(text, self.files.where(path)).scores
         side = self.index.side(name, SCORES)
         if side is None:
             return None
@@ -143,10 +143,10 @@ class BoxResults:
             return parse_mat(self.files.read_bytes(path), where), True
         text = self.files.read_text(path)
         if path.lower().endswith('.csv') and is_track_csv(text):
-            boxes, _, first = parse_track_csv(text, where)
-            if first:
-                self._late[path] = first
-            return boxes, True
+            track = parse_track_csv(text, where)
+            if track.first:
+                self._late[path] = track.first
+            return track.boxes, True
         return parse_rows(text, where), False
 
 

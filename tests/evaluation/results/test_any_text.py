@@ -89,8 +89,8 @@ def predictions(text: str) -> None:
 
 
 def track_csv(text: str) -> None:
-    boxes, scores, _ = parse_track_csv(text, 'f')
-    assert boxes.shape == (len(scores), 4)
+    track = parse_track_csv(text, 'f')
+    assert track.boxes.shape == (len(track.scores), 4) and len(track.present) == len(track.scores)
 
 
 def regions(text: str) -> None:
