@@ -27,6 +27,21 @@ class DataError(MMGTrackError, ValueError):
     """An annotation file or a data folder is not what its format asks for."""
 
 
+class FrameError(DataError):
+    """An image file is missing, cut off or otherwise unreadable; the message names it.
+
+    ``path``: the file, empty where the error comes from another process.
+    """
+
+    def __init__(self, message: str, path: str = '') -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class WorkerError(MMGTrackError, RuntimeError):
+    """A process that loads data has died, or has not answered for too long."""
+
+
 class ModelNotFoundError(MMGTrackError, LookupError):
     """A model name or config is unknown; the message lists the nearest names."""
 

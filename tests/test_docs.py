@@ -16,7 +16,6 @@ PAGES = [ROOT / 'README.md', ROOT / 'CHANGELOG.md', *sorted((ROOT / 'docs').rglo
 TOOLS = (
     'tools/train.py',
     'tools/test.py',
-    'tools/data/browse.py',
     'tools/analysis/benchmark.py',
     'tools/analysis/evaluation_speed.py',
     'tools/analysis/fast_path.py',

@@ -167,4 +167,4 @@ def test_another_detector(tmp_path: Path) -> None:
     config.write_text(re.sub(r'_base_ = \[.*?\n\]\n', bases, config.read_text(), count=1, flags=re.DOTALL))
     settings = load_config(config)[1]
     assert settings.model.type == 'mmgtrack.GlobalTrack'
-    assert settings.model.backbone.type == 'mmdet.SwinTransformer'
+    assert settings.model.backbone.type == 'SwinTransformer'

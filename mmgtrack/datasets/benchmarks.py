@@ -60,12 +60,15 @@ class PlacedReader(LazyReader):
         present = np.isfinite(boxes).all(1) & ~self._hidden(name, frames, cover)
         if lost is not None:
             present &= ~lost[: len(frames)]
+        filtered: dict[str, int] = {}
         if self.frame_filter is not None:
-            fits = self.frame_filter.fits(boxes, self._image_size(name, frames), cover)
+            size = self._image_size(name, frames)
+            filtered = self.frame_filter.removed(np.where(present[:, None], boxes, np.nan), size, cover)
+            fits = self.frame_filter.fits(boxes, size, cover)
             boxes[present & ~fits] = np.nan
             labelled &= ~present | fits
             present &= fits
-        return Sequence(name, frames, boxes[:, None], present[:, None], labelled[:, None])
+        return Sequence(name, frames, boxes[:, None], present[:, None], labelled[:, None], filtered=filtered)
 
     def _of_frames(self, rows: np.ndarray, frames: int, truth: Path) -> np.ndarray:
         if self.layout.first_row_only:

@@ -23,6 +23,7 @@ class RoleResult:
     - ``scale``: pixels of ``image`` a pixel of the stored frame, along x; 1 where no transform says.
     - ``flip``: whether it is mirrored left to right.
     - ``mask``: (H, W) bool, True where ``image`` is padding; None where no transform says.
+    - ``lost_by``: the transforms that left fewer usable targets than there were before them.
     """
 
     image: Tensor
@@ -32,6 +33,7 @@ class RoleResult:
     scale: float = 1.0
     flip: bool = False
     mask: Tensor | None = None
+    lost_by: tuple[str, ...] = ()
 
     def instances(self, targets: np.ndarray) -> InstanceData:
         """The targets (ids, sorted) that are to be seen in this role, in the order of ``targets``."""
@@ -58,7 +60,14 @@ def role_input(frame: RoleFrame, sample_key: tuple[int, ...]) -> dict[str, Any]:
     }
 
 
-def pack_role(results: dict[str, Any], min_side: float) -> RoleResult:
+def usable_boxes(results: dict[str, Any], min_side: float) -> tuple[np.ndarray, np.ndarray]:
+    """(n, 4) float32 boxes clipped to the image, and (n,) bool: neither too small nor flagged."""
+    boxes = clip_boxes(results['gt_bboxes'].tensor.float(), results['img'].shape[:2]).numpy()
+    flagged = np.asarray(results['gt_ignore_flags'], dtype=bool)
+    return boxes, (_least_sides(boxes) >= min_side) & ~flagged
+
+
+def pack_role(results: dict[str, Any], min_side: float, lost_by: tuple[str, ...] = ()) -> RoleResult:
     """Turn a pipeline's output into tensors.
 
     Boxes are clipped to the image. A box with a side below ``min_side`` pixels, or flagged by a
@@ -67,18 +76,22 @@ def pack_role(results: dict[str, Any], min_side: float) -> RoleResult:
     image = results['img']
     if image.dtype != np.uint8:  # photometric transforms leave unclipped floats
         image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
-    boxes = clip_boxes(results['gt_bboxes'].tensor.float(), image.shape[:2])
-    sides = (boxes[:, 2:] - boxes[:, :2]).amin(1).numpy()
+    boxes, usable = usable_boxes(results, min_side)
     ids = np.asarray(results['gt_bboxes_labels'], dtype=np.int64)
-    flagged = np.asarray(results['gt_ignore_flags'], dtype=bool)
-    usable = (sides >= min_side) & ~flagged
     mask = results.get('mask')
     return RoleResult(
         image=torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))),
-        boxes=boxes[torch.from_numpy(usable)],
+        boxes=torch.from_numpy(boxes[usable]),
         ids=ids[usable],
-        doubtful=ids[~usable & (sides > 0)],
+        doubtful=ids[~usable & (_least_sides(boxes) > 0)],
         scale=float(results.get('scale_factor', (1.0, 1.0))[0]),  # mmcv's Resize sets it
         flip=bool(results.get('flip', False)) and results.get('flip_direction') == 'horizontal',
         mask=None if mask is None else torch.from_numpy(np.ascontiguousarray(mask, dtype=bool)),
+        lost_by=lost_by,
     )
+
+
+def _least_sides(boxes: np.ndarray) -> np.ndarray:
+    """(n,) the shorter side of each box."""
+    sides: np.ndarray = (boxes[:, 2:] - boxes[:, :2]).min(1)
+    return sides

@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmgtrack.checkpoint import use_safe_loading
+from mmgtrack.engine.broken_images import add_broken_images_hook
 from mmgtrack.engine.distributed import prepare_processes
 from mmgtrack.engine.options import merge_options, read_config
 from mmgtrack.engine.runner import TrackerRunner
@@ -46,6 +47,7 @@ def build_runner(
     if auto_scale_lr:
         _enable_lr_scaling(settings)
     _check_epoch(settings.get('train_dataloader'))
+    add_broken_images_hook(settings)
     settings.custom_hooks = [*(settings.get('custom_hooks') or []), dict(type='mmgtrack.WeightReportHook')]
     if launcher != 'none':
         prepare_processes(settings)
