@@ -264,6 +264,12 @@ def test_a_window_without_a_finite_box_repeats_the_last(clip: tuple) -> None:
     torch.testing.assert_close(after.boxes, state.boxes)
 
 
+@pytest.mark.parametrize('mode', ['loss', 'predict', 'tensor'])
+def test_a_tracker_that_learns_nothing_says_so(mode: str) -> None:
+    with pytest.raises(InputError, match='TemplateMatching only tracks: to learn, it needs a method'):
+        TRACKERS['template_matching']()({}, [], mode=mode)
+
+
 def test_float32_chunks_agree(clip: tuple) -> None:
     """Rule 2 in the precision people use, wherever the best candidate leads clearly."""
     frames, boxes = clip
