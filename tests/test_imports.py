@@ -17,6 +17,8 @@ LAYERS = [
         'structures',
         'errors',
         'files',
+        'formats',
+        'countdown',
         'geometry',
         'registry',
         'packaged_configs',

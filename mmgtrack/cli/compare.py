@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmgtrack.cli.countdown import Countdown
 from mmgtrack.cli.evaluate import add_evaluation_options, evaluate_from
 from mmgtrack.cli.tables import count_of, percent, print_table
+from mmgtrack.countdown import Countdown
 from mmgtrack.errors import InputError
 from mmgtrack.files import check_target, replacing
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmgtrack.cli.countdown import Countdown
 from mmgtrack.cli.tables import count_of, percent, print_table
+from mmgtrack.countdown import Countdown
 from mmgtrack.errors import DataError, InputError
 
 if TYPE_CHECKING:
@@ -133,8 +133,8 @@ def _print_notes(evaluations: 'Sequence[Evaluation]') -> None:
 
 def _sequences(option: str | None) -> str | list[str] | None:
     from mmgtrack.evaluation.annotations.files import listed_names
-    from mmgtrack.evaluation.results.disk import read_text
     from mmgtrack.evaluation.selection import ALL
+    from mmgtrack.formats.disk import read_text
     from mmgtrack.sequence_tables import available_tables, load_table
 
     if option is None or option.casefold() == ALL:

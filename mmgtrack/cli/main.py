@@ -26,6 +26,7 @@ COMMANDS = (
     'calibrate',
     'convert',
     'browse-data',
+    'label',
 )
 
 EXIT_BAD_INPUT = 2

@@ -1,13 +1,16 @@
 """From files to training samples: readers, clip sampling, transforms, synthetic clips."""
 
-from mmgtrack.datasets.benchmarks import GOT10k, LaSOT
+from mmgtrack.datasets.benchmarks import BenchmarkReader, GOT10k, LaSOT
+from mmgtrack.datasets.catalogue import DataSet, available_data_sets, find_data_set, reader_config
 from mmgtrack.datasets.causal_sampler import CausalSampler
 from mmgtrack.datasets.clip_dataset import ClipDataset
 from mmgtrack.datasets.clip_sampler import ClipSampler
 from mmgtrack.datasets.coco_images import CocoImages
 from mmgtrack.datasets.coco_instances import CocoInstances
+from mmgtrack.datasets.davis import DAVIS
 from mmgtrack.datasets.epoch_sampler import EpochSampler
 from mmgtrack.datasets.frame_filter import FrameFilter
+from mmgtrack.datasets.oxuva import OxUvA
 from mmgtrack.datasets.sequence import Reader, Sequence, read_frame
 from mmgtrack.datasets.sequence_folder import SequenceFolder
 from mmgtrack.datasets.synthetic import SyntheticClip, synthetic_clip, write_sequence
@@ -29,20 +32,27 @@ from mmgtrack.datasets.transforms import (
 )
 from mmgtrack.datasets.trident_sampler import TridentSampler
 from mmgtrack.datasets.uniform_clip_sampler import UniformClipSampler
+from mmgtrack.datasets.video_boxes import VideoBoxes
+from mmgtrack.datasets.vot import VOT
 
 __all__ = [
+    'DAVIS',
+    'VOT',
+    'BenchmarkReader',
     'CausalSampler',
     'ClipDataset',
     'ClipSampler',
     'CocoImages',
     'CocoInstances',
     'CropTarget',
+    'DataSet',
     'EpochSampler',
     'FrameFilter',
     'GOT10k',
     'KeepPadding',
     'LaSOT',
     'LoadFrame',
+    'OxUvA',
     'RandomBlur',
     'RandomBrightness',
     'RandomChannelOrder',
@@ -60,7 +70,11 @@ __all__ = [
     'TrackingNet',
     'TridentSampler',
     'UniformClipSampler',
+    'VideoBoxes',
+    'available_data_sets',
+    'find_data_set',
     'read_frame',
+    'reader_config',
     'synthetic_clip',
     'write_sequence',
 ]

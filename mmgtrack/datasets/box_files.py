@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from mmgtrack.errors import DataError
+from mmgtrack.formats.box_rows import parse_rows
+from mmgtrack.formats.disk import read_text
 
 _SEPARATORS = re.compile(r'[,;\s]+')
 
@@ -13,12 +15,19 @@ _SEPARATORS = re.compile(r'[,;\s]+')
 def read_boxes(path: Path) -> np.ndarray:
     """Read ``x,y,w,h`` lines to (F, 4) float32 xyxy pixels, x2 = x + w; nan rows where there is no box.
 
-    Numbers are separated by commas, tabs, blanks or semicolons. A line with a nan, or with a size that
-    is not positive (LaSOT and GOT-10k write zeros when the target is out of view), is a row without box.
-    Raises DataError with file and line.
+    Numbers are separated by commas, tabs, blanks or semicolons. Raises DataError with file and line, also for
+    a file without any row.
     """
-    rows = [_box_row(path, number, line) for number, line in _lines(path)]
-    boxes = np.array(rows, dtype=np.float64).reshape(-1, 4)
+    return corners_of(parse_rows(read_text(path), str(path)))
+
+
+def corners_of(boxes_xywh: np.ndarray) -> np.ndarray:
+    """(F, 4) float32 xyxy of (F, 4) float64 rows, x2 = x + w.
+
+    A row with a nan, or with a size that is not positive (LaSOT and GOT-10k write zeros when the target is
+    out of view), is without a box: nan.
+    """
+    boxes = boxes_xywh.copy()
     empty = np.isnan(boxes).any(1) | ~(boxes[:, 2:] > 0).all(1)
     boxes[:, 2:] += boxes[:, :2]
     boxes[empty] = np.nan
@@ -49,27 +58,8 @@ def read_numbers(path: Path) -> np.ndarray:
 
 def _lines(path: Path) -> list[tuple[int, str]]:
     """Numbered lines from 1, without the empty ones at the end of the file."""
-    try:
-        text = path.read_text(encoding='utf-8-sig')
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f'cannot read the annotation file {path}: {error}') from error
-    return list(enumerate(text.rstrip().splitlines(), start=1))
+    return list(enumerate(read_text(path).rstrip().splitlines(), start=1))
 
 
 def _words(line: str) -> list[str]:
     return [word for word in _SEPARATORS.split(line.strip()) if word]
-
-
-def _box_row(path: Path, number: int, line: str) -> list[float]:
-    words = _words(line)
-    try:
-        row = [float(word) for word in words]
-    except ValueError as error:
-        raise DataError(f'{path}, line {number}: expected numbers, got {line.strip()!r}') from error
-    if len(row) != 4:
-        raise DataError(
-            f'{path}, line {number}: expected 4 numbers x,y,w,h, got {len(row)} in {line.strip()!r}'
-        )
-    if np.isinf(row).any():
-        raise DataError(f'{path}, line {number}: infinite number in {line.strip()!r}')
-    return row

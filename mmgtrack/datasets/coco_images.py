@@ -6,9 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from mmgtrack.datasets.data_root import checked_root
 from mmgtrack.datasets.sequence import Sequence
 from mmgtrack.errors import DataError
 from mmgtrack.registry import DATASETS
+
+_LVIS_PARTS = 2
+"""Of http://images.cocodataset.org/train2017/000000391895.jpg: LVIS mixes COCO's train and val images."""
 
 
 @DATASETS.register_module()
@@ -26,6 +30,12 @@ class CocoImages:
         min_side: least width and height of a box in pixels of the stored image (official GlobalTrack: 1).
         max_share: largest share of the image that a box may cover; a box around everything shows no search.
         min_image_side: images with a smaller side are left out, in pixels (official GlobalTrack: 32).
+        path_parts: how many parts of a ``file_name`` count, from its end (Objects365 writes
+            ``images/v1/patch8/a.jpg`` for ``patch8/a.jpg``); None: all of them.
+
+    Where an image has no ``file_name``, the end of its ``coco_url`` is taken, as LVIS needs it: folder and
+    name, so that ``train2017/000000391895.jpg`` is found below ``image_folder``. Categories are ignored, and
+    with them LVIS's lists of those that are verified to be absent.
 
     Raises DataError that names the file and the entry for missing keys, unknown images or bad numbers.
     """
@@ -38,15 +48,17 @@ class CocoImages:
         min_side: float = 1.0,
         max_share: float = 1.0,
         min_image_side: int = 1,
+        path_parts: int | None = None,
     ) -> None:
         self.min_side = min_side
         self.max_share = max_share
-        self.file = Path(root) / annotations
-        self.images = Path(root) / image_folder
+        self.root = checked_root(root)
+        self.file = self.root / annotations
+        self.images = self.root / image_folder
         content = _load(self.file)
         try:
             sizes = {image['id']: (image['width'], image['height']) for image in content['images']}
-            names = {image['id']: str(image['file_name']) for image in content['images']}
+            names = {image['id']: _file_name(image, path_parts) for image in content['images']}
             boxes = self._boxes(content['annotations'], sizes)
             boxes = {image: rows for image, rows in boxes.items() if min(sizes[image]) >= min_image_side}
         except (KeyError, TypeError) as error:
@@ -58,6 +70,10 @@ class CocoImages:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def num_frames(self, index: int) -> int:
+        """Of a still image: 1."""
+        return 1
 
     def __getitem__(self, index: int) -> Sequence:
         boxes = self._boxes_of[index][None]
@@ -99,6 +115,14 @@ def _load(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise DataError(f'{file} is not in COCO format: expected an object with images and annotations')
     return content
+
+
+def _file_name(image: dict[str, Any], path_parts: int | None) -> str:
+    """Of an image's file. Raises KeyError where the entry names none."""
+    if 'file_name' not in image and 'coco_url' in image:
+        return '/'.join(str(image['coco_url']).split('/')[-_LVIS_PARTS:])
+    parts = str(image['file_name']).split('/')
+    return '/'.join(parts if path_parts is None else parts[-path_parts:])
 
 
 def _clipped(xywh: list[float], size: tuple[int, int]) -> list[float]:

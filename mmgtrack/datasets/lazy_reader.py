@@ -3,14 +3,21 @@
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Sequence as Names
+from functools import cached_property
+from pathlib import Path
 
 from mmgtrack.datasets.sequence import Sequence
+from mmgtrack.datasets.sequence_index import Entry, load_index
 
 
 class LazyReader(ABC):
-    """A list of named sequences; the ``cache_size`` that were asked for last stay in memory."""
+    """A list of named sequences; the ``cache_size`` that were asked for last stay in memory.
 
-    def __init__(self, names: Names[str], cache_size: int) -> None:
+    root: folder of the data.
+    """
+
+    def __init__(self, root: Path, names: Names[str], cache_size: int) -> None:
+        self.root = root
         self.names = list(names)
         self._cache: OrderedDict[int, Sequence] = OrderedDict()
         self._cache_size = cache_size
@@ -28,6 +35,31 @@ class LazyReader(ABC):
             self._cache.popitem(last=False)
         return sequence
 
+    def num_frames(self, index: int) -> int:
+        """How many frames a sequence has, from the index; 0 where it cannot be read."""
+        return self.index[self.names[index]].frames
+
+    @cached_property
+    def index(self) -> dict[str, Entry]:
+        """What is known of every sequence without parsing its annotation; made once, then kept up to date."""
+        return load_index(
+            f'{type(self).__name__} {self._identity()} {self.root.resolve()}',
+            {name: self._sources(name) for name in self.names},
+            self._count_frames,
+        )
+
     @abstractmethod
     def _read(self, name: str) -> Sequence:
-        """Read the annotations of one sequence."""
+        """Read the annotations of one sequence. Raises DataError."""
+
+    @abstractmethod
+    def _sources(self, name: str) -> tuple[Path, ...]:
+        """Files and folders on which the number of frames depends."""
+
+    @abstractmethod
+    def _count_frames(self, name: str) -> int:
+        """As ``len`` of the sequence says, but cheaper. Raises DataError where it cannot be read."""
+
+    def _identity(self) -> str:
+        """Whatever else the number of frames depends on."""
+        return ''

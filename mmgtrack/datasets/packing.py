@@ -1,5 +1,6 @@
 """Between a drawn frame, the dict that mmdet's transforms work on, and the tensors of a sample."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from mmgtrack.datasets.clip_sampler import RoleFrame
 from mmgtrack.geometry import clip_boxes
+from mmgtrack.structures.clip_sample import ClipSample
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +61,23 @@ def role_input(frame: RoleFrame, sample_key: tuple[int, ...]) -> dict[str, Any]:
         'gt_ignore_flags': np.zeros(len(frame.ids), dtype=bool),
         'sample_key': sample_key,
     }
+
+
+def join_roles(results: Mapping[str, RoleResult], instances: dict[str, InstanceData]) -> ClipSample:
+    """A sample with what each role has after its pipeline; where the images are from is left to be said."""
+    sample = ClipSample()
+    sample.instances = instances
+    masks = {role: result.mask for role, result in results.items() if result.mask is not None}
+    if masks:
+        sample.masks = masks
+    sample.set_metainfo(
+        {
+            'img_shape': {role: tuple(result.image.shape[-2:]) for role, result in results.items()},
+            'flip': {role: result.flip for role, result in results.items()},
+            'scale': {role: result.scale for role, result in results.items()},
+        }
+    )
+    return sample
 
 
 def usable_boxes(results: dict[str, Any], min_side: float) -> tuple[np.ndarray, np.ndarray]:

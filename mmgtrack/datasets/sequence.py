@@ -7,6 +7,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from mmgtrack.datasets.film import read_film_frame, split_film_path
 from mmgtrack.datasets.image_files import read_whole_image
 from mmgtrack.errors import DataError, FrameError
 
@@ -16,7 +17,7 @@ class Sequence:
     """Frames and labels of one video with F frames and M targets; a still image is a video of one frame.
 
     - ``name``: unique inside its reader.
-    - ``frame_paths``: F image files in time order.
+    - ``frame_paths``: F paths for ``read_frame`` in time order.
     - ``boxes``: (F, M, 4) float32 xyxy pixels of the stored frame, nan where there is no box. They may
       reach over the border.
     - ``present``: (F, M) bool, True where the target is visible and has a box.
@@ -58,7 +59,15 @@ class Sequence:
 
 
 class Reader(Protocol):
-    """A data set as a list of sequences; reading one must not change the reader's answers."""
+    """A data set as a list of sequences; reading one must not change the reader's answers.
+
+    names: of the sequences, each once. ``num_frames`` says how long one is without reading its annotation,
+    where there is a cheaper way; 0 for one that cannot be read.
+    """
+
+    names: list[str]
+
+    def num_frames(self, index: int) -> int: ...
 
     def __len__(self) -> int: ...
 
@@ -66,13 +75,19 @@ class Reader(Protocol):
 
 
 def read_frame(path: str, *, whole: bool = False) -> np.ndarray:
-    """Decode an image file to (H, W, 3) uint8 BGR.
+    """Decode an image file, or a frame of a film (``video.mp4#17``), to (H, W, 3) uint8 BGR.
 
     The EXIF orientation is ignored, because annotations are made on the stored pixels. Raises FrameError
     that names the file where it is missing or unreadable. Of a JPEG file that is cut off, OpenCV makes up the
     rest in grey. Published results count such frames, so evaluation takes them as they come; with ``whole``,
     for training, they are unreadable too.
     """
+    film = split_film_path(path)
+    if film is not None:
+        try:
+            return read_film_frame(*film)
+        except DataError as error:
+            raise FrameError(str(error), path) from error
     if whole:
         return read_whole_image(path)
     image = cv2.imread(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)

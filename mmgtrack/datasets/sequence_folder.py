@@ -1,7 +1,6 @@
 """Reader of benchmarks that keep one folder a video."""
 
 import json
-import re
 from collections.abc import Sequence as Names
 from pathlib import Path
 from typing import Literal
@@ -9,12 +8,12 @@ from typing import Literal
 import numpy as np
 
 from mmgtrack.datasets.box_files import read_boxes, read_flags
+from mmgtrack.datasets.data_root import checked_root
+from mmgtrack.datasets.image_names import IMAGE_SUFFIXES, images_in, natural
 from mmgtrack.datasets.lazy_reader import LazyReader
 from mmgtrack.datasets.sequence import Sequence
 from mmgtrack.errors import DataError
 from mmgtrack.registry import DATASETS
-
-IMAGE_SUFFIXES = frozenset({'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'})
 
 
 @DATASETS.register_module()
@@ -50,10 +49,10 @@ class SequenceFolder(LazyReader):
     ) -> None:
         if nan_means not in ('absent', 'unknown'):
             raise DataError(f"nan_means must be 'absent' or 'unknown', got {nan_means!r}")
-        self.root = Path(root)
-        self.frame_root = Path(frame_root) if frame_root is not None else self.root
+        folder = checked_root(root)
+        self.frame_root = Path(frame_root) if frame_root is not None else folder
         self.nan_means = nan_means
-        super().__init__(_choose(_folder_names(self.root), include, exclude, self.root), cache_size)
+        super().__init__(folder, _choose(_folder_names(folder), include, exclude, folder), cache_size)
 
     def _read(self, name: str) -> Sequence:
         folder = self.root / name
@@ -77,10 +76,20 @@ class SequenceFolder(LazyReader):
         images = folder / 'img'
         if not images.is_dir():
             raise DataError(f'{folder} is no sequence: it has neither img/ nor frames.txt')
-        files = [file for file in images.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
-        if not files:
+        names = images_in(images)
+        if not names:
             raise DataError(f'{images} holds no image ({", ".join(sorted(IMAGE_SUFFIXES))})')
-        return tuple(str(file) for file in sorted(files, key=lambda file: _natural(file.name)))
+        return tuple(str(images / name) for name in names)
+
+    def _sources(self, name: str) -> tuple[Path, ...]:
+        folder = self.root / name
+        return folder, folder / 'img', folder / 'frames.txt'
+
+    def _count_frames(self, name: str) -> int:
+        return len(self._frame_paths(self.root / name))
+
+    def _identity(self) -> str:
+        return str(self.frame_root)
 
 
 def _video(folder: Path) -> str:
@@ -94,14 +103,7 @@ def _video(folder: Path) -> str:
         raise DataError(f'{meta} is no JSON object: {error}') from error
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sort key by which 2.jpg comes before 10.jpg."""
-    return [(int(part), '') if part.isdigit() else (-1, part) for part in re.split(r'([0-9]+)', name)]
-
-
 def _folder_names(root: Path) -> list[str]:
-    if not root.is_dir():
-        raise DataError(f'{root} is no folder: expected one folder per sequence in it')
     return sorted(entry.name for entry in root.iterdir() if not entry.name.startswith('.') and entry.is_dir())
 
 
@@ -127,7 +129,7 @@ def _listed_frames(listing: Path, frame_root: Path) -> tuple[str, ...]:
 
 def _target_files(folder: Path) -> list[Path]:
     """Annotation files, one per target: ``groundtruth.txt``, or the numbered ones in their order."""
-    numbered = sorted(folder.glob('groundtruth_*.txt'), key=lambda file: _natural(file.name))
+    numbered = sorted(folder.glob('groundtruth_*.txt'), key=lambda file: natural(file.name))
     single = folder / 'groundtruth.txt'
     if single.is_file() and numbered:
         raise DataError(f'{folder} has both groundtruth.txt and {numbered[0].name}: keep one form')

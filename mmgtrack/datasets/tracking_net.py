@@ -5,7 +5,10 @@ from collections.abc import Sequence as Items
 from pathlib import Path
 from typing import Any, Literal
 
-from mmgtrack.datasets.benchmarks import BenchmarkReader, Layout
+from mmgtrack.datasets.benchmarks import PlacedReader
+from mmgtrack.datasets.data_root import checked_root
+from mmgtrack.datasets.layouts import LAYOUTS
+from mmgtrack.datasets.places import place_of
 from mmgtrack.errors import DataError
 from mmgtrack.registry import DATASETS
 
@@ -14,7 +17,7 @@ NUM_SETS = 12
 
 
 @DATASETS.register_module()
-class TrackingNet(BenchmarkReader):
+class TrackingNet(PlacedReader):
     """TrackingNet: ``root/TRAIN_0/{anno/<name>.txt, frames/<name>/0.jpg, ...}``, ``root/TEST/...``.
 
     A box is all that is known of a frame; a target without one is absent.
@@ -40,12 +43,14 @@ class TrackingNet(BenchmarkReader):
         if split not in ('train', 'test'):
             raise DataError(f"split must be 'train' or 'test', got {split!r}")
         parts = [f'TRAIN_{number}' for number in sets] if split == 'train' else ['TEST']
-        folders = {name: f'{part}/frames/{name}' for part in parts for name in _names(Path(root) / part)}
-        layout = Layout('{}.jpg', first=0, first_row_only=split == 'test')
-        super().__init__(root, folders, layout, frame_filter, cache_size)
-
-    def _truth_file(self, folder: Path) -> Path:
-        return folder.parents[1] / 'anno' / f'{folder.name}.txt'
+        folder = checked_root(root)
+        (layout,) = LAYOUTS['trackingnet' if split == 'train' else 'trackingnet_test']
+        places = {
+            name: place_of(layout, name, f'{part}/anno/{name}.txt')
+            for part in parts
+            for name in _names(folder / part)
+        }
+        super().__init__(folder, places, layout, frame_filter, cache_size)
 
 
 def _names(part: Path) -> list[str]:

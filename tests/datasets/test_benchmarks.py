@@ -183,7 +183,7 @@ def test_cache_is_bounded(tmp_path: Path) -> None:
             lambda f: (f / 'groundtruth.txt').write_text('1,2,3'),
             r'groundtruth\.txt, line 1: expected 4 numbers',
         ),
-        (lambda f: (f / 'groundtruth.txt').write_text(''), 'should have 1 frames, but there is none'),
+        (lambda f: (f / 'groundtruth.txt').write_text(''), r'groundtruth\.txt is empty'),
         (lambda f: (f / 'img/00000002.jpg').unlink(), r'should have 2 frames, but 00000002\.jpg is missing'),
     ],
 )
@@ -209,8 +209,10 @@ def test_got10k_errors_name_the_file(tmp_path: Path, damage: Any, message: str) 
 
 
 def test_missing_things(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match='holds no sequence: expected folders such as'):
+    with pytest.raises(DataError, match='nowhere is no folder: is that where the data lie'):
         LaSOT(str(tmp_path / 'nowhere'))
+    with pytest.raises(DataError, match=r'holds no sequence: expected files such as .*/<folder>/<sequence>/'):
+        LaSOT(str(tmp_path))
     with pytest.raises(DataError, match=r'cannot read .*training_set\.txt'):
         LaSOT(str(tmp_path), list_file='training_set.txt')
     with pytest.raises(DataError, match=r'cannot read .*val.list\.txt'):

@@ -114,9 +114,9 @@ def test_opening_reads_no_annotation_and_the_cache_is_bounded(tmp_path: Path, wr
     [
         ({'groundtruth': '1,2,3,4'}, r'groundtruth\.txt has 1 rows for 2 frames'),
         ({'groundtruth': '1,2,3,4\n1,2,3'}, r'groundtruth\.txt, line 2: expected 4 numbers'),
-        ({'groundtruth': '1,2,3,4\n\n1,2,3,4'}, r'line 2: expected 4 numbers x,y,w,h, got 0'),
-        ({'groundtruth': '1,2,3,4\n1,2,x,4'}, r'line 2: expected numbers, got .1,2,x,4.'),
-        ({'groundtruth': '1,2,3,4\n1,2,inf,4'}, r'line 2: infinite'),
+        ({'groundtruth': '1,2,3,4\n\n1,2,3,4'}, r"line 2: expected 4 numbers x,y,w,h, got ''"),
+        ({'groundtruth': '1,2,3,4\n1,2,x,4'}, r'line 2: expected 4 numbers x,y,w,h, got .1,2,x,4.'),
+        ({'groundtruth': '1,2,3,4\n1,2,inf,4'}, r'line 2: expected 4 numbers x,y,w,h, got .1,2,inf,4.'),
         ({}, r'no groundtruth\.txt'),
         ({'groundtruth': '1', 'groundtruth_1': '1'}, r'both groundtruth\.txt and groundtruth_1'),
         (

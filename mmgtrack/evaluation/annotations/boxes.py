@@ -9,7 +9,7 @@ import numpy as np
 from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.base import Annotations, BoxTruth
 from mmgtrack.evaluation.annotations.files import AnnotationFiles
-from mmgtrack.evaluation.results.box_rows import count_columns, parse_rows
+from mmgtrack.formats.box_rows import count_columns, parse_rows
 
 
 class BoxAnnotations(Annotations[BoxTruth]):

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from mmgtrack.errors import DataError
-from mmgtrack.evaluation.results.disk import kind_of, names_in, read_text
 from mmgtrack.evaluation.results.files import ResultFiles
+from mmgtrack.formats.disk import kind_of, names_in, read_text
 
 
 class AnnotationFiles:

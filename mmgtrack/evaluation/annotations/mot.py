@@ -7,8 +7,8 @@ from pathlib import Path
 from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.base import Annotations
 from mmgtrack.evaluation.annotations.files import AnnotationFiles
-from mmgtrack.evaluation.results.frame_numbers import frame_number
 from mmgtrack.evaluation.results.mot import MotRows, parse_mot
+from mmgtrack.formats.frame_numbers import frame_number
 
 
 @dataclass(frozen=True, eq=False)

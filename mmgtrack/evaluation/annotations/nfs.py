@@ -5,12 +5,8 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.boxes import BoxAnnotations
-from mmgtrack.evaluation.results.box_rows import parse_rows
-
-STEP = 8
-"""Frames at 240 a second for one at 30: the text of the latter still has the rows of the former."""
+from mmgtrack.formats.nfs_rows import STEP, fit_to_images, parse_corner_rows
 
 
 class NfS(BoxAnnotations):
@@ -40,7 +36,7 @@ class NfS(BoxAnnotations):
         boxes = self._corner_rows(path)
         images = self.files.count(path.removesuffix('.txt') + '/*.jpg')
         if images:
-            return self._fitted(boxes, images, path)
+            return fit_to_images(boxes, images, self.files.where(path))
         return boxes[::STEP] if self._is_not_thinned(name, len(boxes)) else boxes
 
     def _find(self) -> dict[str, str]:
@@ -52,19 +48,7 @@ class NfS(BoxAnnotations):
         return found
 
     def _corner_rows(self, path: str) -> np.ndarray:
-        """Boxes as x, y, w, h without +1, as the GOT-10k toolkit reads them."""
-        lines = self.files.read_text(path).rstrip().splitlines()
-        text = '\n'.join(' '.join(line.split()[1:5]) for line in lines)
-        boxes = parse_rows(text, self.files.where(path))
-        boxes[:, 2:] -= boxes[:, :2]
-        return boxes
-
-    def _fitted(self, boxes: np.ndarray, images: int, path: str) -> np.ndarray:
-        if len(boxes) != images and abs(len(boxes) / images - STEP) < 1:
-            boxes = boxes[::STEP]
-        if abs(len(boxes) - images) > 1:
-            raise DataError(f'{self.files.where(path)} has {len(boxes)} boxes for {images} images')
-        return boxes[:images]
+        return parse_corner_rows(self.files.read_text(path), self.files.where(path))
 
     def _is_not_thinned(self, name: str, rows: int) -> bool:
         full = f'{name}/240/{name}.txt'

@@ -11,9 +11,10 @@ import numpy as np
 from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.base import Annotations
 from mmgtrack.evaluation.annotations.files import AnnotationFiles, listed_names
-from mmgtrack.evaluation.results.box_rows import parse_number
-from mmgtrack.evaluation.results.frame_numbers import LAST_FRAME, frame_number
-from mmgtrack.evaluation.results.vot_regions import Regions, parse_regions
+from mmgtrack.formats.box_rows import parse_number
+from mmgtrack.formats.frame_numbers import LAST_FRAME, frame_number
+from mmgtrack.formats.vot_regions import Regions, parse_regions
+from mmgtrack.formats.vot_sequence import image_pattern, parse_properties
 
 FIRST_FRAME = 1
 """Image files are numbered from here."""
@@ -104,8 +105,7 @@ class VotAnnotations(Annotations[VotTruth]):
         width, height = (self._number(folder, properties, key) for key in ('width', 'height'))
         if width and height:
             return width, height
-        pattern = properties.get('channels.color', 'color/%08d.jpg').replace('\\', '/')
-        named = pattern if Path(pattern).suffix else f'{pattern.rstrip("/")}/%08d.jpg'
+        named = image_pattern(properties)
         for image in (named.replace('%08d', f'{FIRST_FRAME:08d}'), f'{FIRST_FRAME:08d}.jpg'):
             path = self.files.on_disk(f'{folder}/{image}')
             if path is not None:
@@ -113,12 +113,10 @@ class VotAnnotations(Annotations[VotTruth]):
         return None
 
     def _properties(self, path: str) -> dict[str, str]:
-        """``name=value`` lines; none without the file; other lines are passed over, as in the toolkit."""
+        """None without the file."""
         if not self.files.exists(path):
             return {}
-        lines = self.files.read_text(path).splitlines()
-        matches = (re.match(r'([\w.-]+) *= *(.*)', line.strip()) for line in lines)
-        return {match[1]: match[2] for match in matches if match}
+        return parse_properties(self.files.read_text(path))
 
     def _number(self, folder: str, properties: Mapping[str, str], key: str) -> int | None:
         if key not in properties:

@@ -4,10 +4,10 @@ import numpy as np
 
 from mmgtrack.errors import DataError, InputError
 from mmgtrack.evaluation.results.box_index import SCORES, TIMES, BoxIndex
-from mmgtrack.evaluation.results.box_rows import count_columns, parse_rows
 from mmgtrack.evaluation.results.files import ResultFiles
 from mmgtrack.evaluation.results.otb_mat import parse_mat
-from mmgtrack.evaluation.results.track_csv import is_track_csv, parse_track_csv
+from mmgtrack.formats.box_rows import count_columns, parse_rows
+from mmgtrack.formats.track_csv import is_track_csv, parse_track_csv
 
 BOX_FORMATS = ('xywh', 'xyxy', 'xyxy_inclusive')
 """x2 = x + w in the second; in the third, x2 is the last pixel: x2 = x + w - 1."""
@@ -68,7 +68,7 @@ class BoxResults:
         """(F,) float64, one for every row of `boxes`; None where the tracker left none."""
         path = self.index.boxes(name)[0]
         if path.endswith('.csv') and is_track_csv(text := self.files.read_text(path)):
-            return parse_track_csv(text, self.files.where(path))[1]
+            return parse_track_csv(text, self.files.where(path)).scores
         side = self.index.side(name, SCORES)
         if side is None:
             return None
@@ -143,10 +143,10 @@ class BoxResults:
             return parse_mat(self.files.read_bytes(path), where), True
         text = self.files.read_text(path)
         if path.lower().endswith('.csv') and is_track_csv(text):
-            boxes, _, first = parse_track_csv(text, where)
-            if first:
-                self._late[path] = first
-            return boxes, True
+            track = parse_track_csv(text, where)
+            if track.first:
+                self._late[path] = track.first
+            return track.boxes, True
         return parse_rows(text, where), False
 
 

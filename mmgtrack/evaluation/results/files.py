@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mmgtrack.errors import DataError
-from mmgtrack.evaluation.results.disk import (
+from mmgtrack.formats.disk import (
     check_size,
     decoded,
     files_below,

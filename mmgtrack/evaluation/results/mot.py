@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmgtrack.errors import DataError
-from mmgtrack.evaluation.results.box_rows import count_columns, parse_rows
 from mmgtrack.evaluation.results.files import MissingResultError, ResultFiles
-from mmgtrack.evaluation.results.frame_numbers import frame_numbers
 from mmgtrack.files import replacing
+from mmgtrack.formats.box_rows import count_columns, parse_rows
+from mmgtrack.formats.frame_numbers import frame_numbers
 
 MIN_COLUMNS = 6  # what follows x, y, w, h differs between files
 _LARGEST_ID = 2**53  # above it a float64 is no longer the number that was written

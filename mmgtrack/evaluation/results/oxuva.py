@@ -1,24 +1,21 @@
 """OxUvA's prediction files: a CSV file a track, ``<video>_<object>.csv``."""
 
-import csv
-import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mmgtrack.errors import DataError
-from mmgtrack.evaluation.results.box_rows import parse_number
 from mmgtrack.evaluation.results.files import ResultFiles
-from mmgtrack.evaluation.results.frame_numbers import frame_number
 from mmgtrack.evaluation.results.lookup import file_of
 from mmgtrack.files import replacing
+from mmgtrack.formats.frame_numbers import frame_number
+from mmgtrack.formats.oxuva_labels import NO_BOX, csv_rows, parse_box
 
 FIELDS = ('video', 'object', 'frame_num', 'present', 'score', 'xmin', 'xmax', 'ymin', 'ymax')
 YES = frozenset({'t', 'true', 'y', 'yes', '1'})
 NO = frozenset({'f', 'false', 'n', 'no', '0'})
-NO_BOX = (float('nan'),) * 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,35 +68,11 @@ def parse_predictions(text: str, where: str, video: str, obj: str) -> OxuvaPredi
     )
 
 
-def csv_rows(text: str, where: str, fields: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    """Rows of as many columns as there are fields, with the numbers of their lines; empty lines are none.
-
-    Raises DataError with the line for others, and for what is no CSV.
-    """
-    rows = csv.reader(text.splitlines())
-    try:
-        for row in rows:
-            if row and len(row) != len(fields):
-                raise csv.Error(f'{len(row)} columns')
-            if row:
-                yield rows.line_num, row
-    except csv.Error as error:
-        raise DataError(f'{where}, line {rows.line_num}: expected {",".join(fields)}, got {error}') from error
-
-
 def _parse_row(values: dict[str, str]) -> tuple[int, tuple[float, ...]]:
     """Frame, and present, score, xmin, xmax, ymin, ymax."""
     present = parse_flag(values['present'])
     box = parse_box([values[name] for name in FIELDS[5:]]) if present else NO_BOX
     return frame_number(values['frame_num']), (float(present), float(values['score']), *box)
-
-
-def parse_box(words: Sequence[str]) -> tuple[float, ...]:
-    """xmin, xmax, ymin, ymax. Raises ValueError where they are not finite numbers."""
-    box = tuple(map(parse_number, words))
-    if not all(map(math.isfinite, box)):
-        raise ValueError(f'the box {box}')
-    return box
 
 
 def parse_flag(word: str) -> bool:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmgtrack.errors import DataError
-from mmgtrack.evaluation.results.box_rows import parse_rows
 from mmgtrack.evaluation.results.files import ResultFiles
-from mmgtrack.evaluation.results.frame_numbers import frame_numbers
 from mmgtrack.evaluation.results.lookup import file_of
 from mmgtrack.files import replacing
+from mmgtrack.formats.box_rows import parse_rows
+from mmgtrack.formats.frame_numbers import frame_numbers
 
 
 @dataclass(frozen=True, eq=False)

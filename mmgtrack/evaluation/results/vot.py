@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from mmgtrack.errors import DataError, InputError, OutputError
-from mmgtrack.evaluation.results.box_rows import parse_number
 from mmgtrack.evaluation.results.files import MissingResultError, ResultFiles
-from mmgtrack.evaluation.results.vot_regions import (
+from mmgtrack.files import replacing
+from mmgtrack.formats.box_rows import parse_number
+from mmgtrack.formats.vot_regions import (
     INITIALISATION,
     UNKNOWN,
     Regions,
     parse_binary_regions,
     parse_regions,
 )
-from mmgtrack.files import replacing
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 
 from mmgtrack.errors import DataError, InputError
-from mmgtrack.evaluation.annotations.oxuva import OxuvaTruth
 from mmgtrack.evaluation.results.files import ResultFiles
 from mmgtrack.evaluation.results.oxuva import OxuvaPredictions, read_predictions
 from mmgtrack.evaluation.rules.base import Part, Rule, Scores
+from mmgtrack.formats.oxuva_labels import OxuvaTruth
 
 COUNTS = ('TP', 'FP', 'TN', 'FN')
 TP, FP, TN, FN = range(4)

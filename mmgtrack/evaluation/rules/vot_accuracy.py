@@ -12,9 +12,9 @@ import numpy as np
 from mmgtrack.evaluation.annotations.vot import VotTruth
 from mmgtrack.evaluation.results.files import ResultFiles
 from mmgtrack.evaluation.results.vot import Trajectory, read_trajectory, run_name
-from mmgtrack.evaluation.results.vot_regions import FAILURE, INITIALISATION, UNKNOWN, Regions
 from mmgtrack.evaluation.rules.base import Part, Rule, Scores
 from mmgtrack.evaluation.rules.vot_overlap import frame_overlaps
+from mmgtrack.formats.vot_regions import FAILURE, INITIALISATION, UNKNOWN, Regions
 
 
 @dataclass(frozen=True, eq=False)

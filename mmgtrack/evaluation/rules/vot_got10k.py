@@ -12,14 +12,14 @@ import numpy as np
 
 from mmgtrack.errors import DataError, MissingDependencyError
 from mmgtrack.evaluation.annotations.vot import VotTruth
-from mmgtrack.evaluation.results.box_rows import count_columns, parse_rows
 from mmgtrack.evaluation.results.files import MissingResultError, ResultFiles
 from mmgtrack.evaluation.results.vot import read_regions, trajectory_path
-from mmgtrack.evaluation.results.vot_regions import FAILURE, INITIALISATION, Regions
 from mmgtrack.evaluation.rules.base import Part, Rule, Scores
 from mmgtrack.evaluation.rules.vot_accuracy import after
 from mmgtrack.evaluation.rules.vot_overlap import known_size
 from mmgtrack.evaluation.rules.vot_reset import BURN_IN
+from mmgtrack.formats.box_rows import count_columns, parse_rows
+from mmgtrack.formats.vot_regions import FAILURE, INITIALISATION, Regions
 
 TAGS = ('camera_motion', 'illum_change', 'occlusion', 'size_change', 'motion_change', 'empty')
 """The last one stands for frames without any tag, also of other names."""

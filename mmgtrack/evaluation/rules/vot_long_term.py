@@ -14,9 +14,9 @@ from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.vot import VotTruth
 from mmgtrack.evaluation.results.files import ResultFiles
 from mmgtrack.evaluation.results.vot import Trajectory, read_trajectory, run_name
-from mmgtrack.evaluation.results.vot_regions import SHAPE
 from mmgtrack.evaluation.rules.base import Part, Rule, Scores
 from mmgtrack.evaluation.rules.vot_overlap import frame_overlaps
+from mmgtrack.formats.vot_regions import SHAPE
 
 RESOLUTION = 100
 """Thresholds of a curve, the two infinite ones included."""

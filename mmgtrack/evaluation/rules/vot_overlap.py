@@ -9,7 +9,7 @@ regions without a shape) and 0 after it. A region without a shape has no pixel b
 import numpy as np
 
 from mmgtrack.errors import DataError
-from mmgtrack.evaluation.results.vot_regions import SHAPE, Regions
+from mmgtrack.formats.vot_regions import SHAPE, Regions
 
 FARTHEST = 2**31
 """Pixels; numbers beyond are cut to this, which is far outside any image."""

@@ -13,10 +13,10 @@ from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.vot import VotTruth
 from mmgtrack.evaluation.results.files import ResultFiles
 from mmgtrack.evaluation.results.vot import Trajectory, read_trajectory, run_name
-from mmgtrack.evaluation.results.vot_regions import FAILURE, INITIALISATION, Regions
 from mmgtrack.evaluation.rules.base import Part, Rule, Scores
 from mmgtrack.evaluation.rules.vot_accuracy import after, reported
 from mmgtrack.evaluation.rules.vot_overlap import frame_overlaps
+from mmgtrack.formats.vot_regions import FAILURE, INITIALISATION, Regions
 
 BURN_IN = 10
 """Frames from each initialisation on that do not count for the accuracy, in all programs for such runs."""

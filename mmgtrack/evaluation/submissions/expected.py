@@ -14,13 +14,11 @@ from mmgtrack.evaluation.annotations.got10k import GOT10k
 from mmgtrack.evaluation.annotations.plain import Flat, TrackingNet
 from mmgtrack.evaluation.annotations.vot import VotAnnotations
 from mmgtrack.evaluation.benchmarks import find_protocol
-from mmgtrack.evaluation.results.disk import kind_of, read_text
-from mmgtrack.evaluation.results.frame_numbers import frame_number
-from mmgtrack.evaluation.results.oxuva import csv_rows
 from mmgtrack.evaluation.selection import ALL, select_sequences
+from mmgtrack.formats.disk import kind_of, read_text
+from mmgtrack.formats.frame_numbers import frame_number
+from mmgtrack.formats.oxuva_labels import parse_tasks
 from mmgtrack.sequence_tables import load_table
-
-_TASK_FIELDS = ('video', 'object', 'init_frame', 'last_frame', 'xmin', 'xmax', 'ymin', 'ymax')
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,17 +120,8 @@ def oxuva_tracks(root: Path) -> Expected:
     tasks = (root / 'tasks' / 'test.csv', root / 'tasks' / 'dev.csv')
     there = (path for path in tasks if kind_of(path) == 'file')
     path = root if kind_of(root) == 'file' else next(there, tasks[0])
-    spans: dict[str, tuple[int, int]] = {}
-    for line, row in csv_rows(read_text(path), str(path), _TASK_FIELDS):
-        if line == 1 and row[0] == 'video':
-            continue
-        name = f'{row[0].strip()}_{row[1].strip()}'
-        try:
-            if name in spans:
-                raise ValueError(f'{name} a second time')
-            spans[name] = frame_number(row[2]), frame_number(row[3])
-        except ValueError as error:
-            raise DataError(f'{path}, line {line}: expected {",".join(_TASK_FIELDS)}, got {error}') from error
+    found = parse_tasks(read_text(path), str(path))
+    spans = {name: (task.first, task.last) for name, task in found.items()}
     return Expected(tuple(spans), spans=spans)
 
 

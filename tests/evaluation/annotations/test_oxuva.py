@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mmgtrack.errors import DataError
-from mmgtrack.evaluation.annotations.oxuva import FIELDS, OxuvaAnnotations
+from mmgtrack.evaluation.annotations.oxuva import OxuvaAnnotations
+from mmgtrack.formats.oxuva_labels import FIELDS
 
 from .trees import write_tree
 

@@ -19,14 +19,14 @@ from mmgtrack.evaluation.annotations.plain import Flat, TColor128
 from mmgtrack.evaluation.annotations.tlp import TLP
 from mmgtrack.evaluation.annotations.vot import VotAnnotations
 from mmgtrack.evaluation.results.files import ResultFiles
-from mmgtrack.evaluation.results.frame_numbers import LAST_FRAME
 from mmgtrack.evaluation.results.mot import parse_mot
 from mmgtrack.evaluation.results.oxuva import parse_predictions
 from mmgtrack.evaluation.results.proposals import parse_proposals
-from mmgtrack.evaluation.results.track_csv import HEADER, parse_track_csv
 from mmgtrack.evaluation.results.vot import read_trajectory
-from mmgtrack.evaluation.results.vot_regions import parse_binary_regions, parse_regions
 from mmgtrack.evaluation.submissions import listed_sequences
+from mmgtrack.formats.frame_numbers import LAST_FRAME
+from mmgtrack.formats.track_csv import HEADER, parse_track_csv
+from mmgtrack.formats.vot_regions import parse_binary_regions, parse_regions
 
 BOXES = '1,2,3,4\n5,6,7,8.5\n'
 PREDICTIONS = 'vid,obj,30,true,0.5,0.1,0.3,0.2,0.4\nvid,obj,60,false,-1,,,,\n'
@@ -89,8 +89,8 @@ def predictions(text: str) -> None:
 
 
 def track_csv(text: str) -> None:
-    boxes, scores, _ = parse_track_csv(text, 'f')
-    assert boxes.shape == (len(scores), 4)
+    track = parse_track_csv(text, 'f')
+    assert track.boxes.shape == (len(track.scores), 4) and len(track.present) == len(track.scores)
 
 
 def regions(text: str) -> None:

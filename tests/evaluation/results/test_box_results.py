@@ -11,7 +11,7 @@ from mmgtrack.apis.results import CSV_HEADER
 from mmgtrack.errors import DataError, InputError
 from mmgtrack.evaluation.results.box_results import BoxResults
 from mmgtrack.evaluation.results.files import MissingResultError, ResultFiles
-from mmgtrack.evaluation.results.track_csv import HEADER
+from mmgtrack.formats.track_csv import HEADER
 
 from .mat_files import BOXES, mat
 

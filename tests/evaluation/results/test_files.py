@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmgtrack.errors import DataError
-from mmgtrack.evaluation.results import disk
 from mmgtrack.evaluation.results.box_results import BoxResults
 from mmgtrack.evaluation.results.files import ResultFiles
+from mmgtrack.formats import disk
 
 from ..nobody import raised_as_nobody
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mmgtrack.evaluation.results.files import ResultFiles
-from mmgtrack.evaluation.results.frame_numbers import LAST_FRAME
 from mmgtrack.evaluation.results.mot import MotRows, read_mot, write_mot
 from mmgtrack.evaluation.results.oxuva import OxuvaPredictions, read_predictions, write_predictions
 from mmgtrack.evaluation.results.proposals import Proposals, read_proposals, write_proposals
+from mmgtrack.formats.frame_numbers import LAST_FRAME
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -10,7 +10,6 @@ from hypothesis.extra.numpy import arrays
 
 from mmgtrack.errors import InputError, OutputError
 from mmgtrack.evaluation.results.box_results import BoxResults
-from mmgtrack.evaluation.results.box_rows import parse_rows
 from mmgtrack.evaluation.results.files import ResultFiles
 from mmgtrack.evaluation.results.writers import (
     format_boxes,
@@ -19,6 +18,7 @@ from mmgtrack.evaluation.results.writers import (
     write_plain,
     write_pytracking,
 )
+from mmgtrack.formats.box_rows import parse_rows
 
 BOXES = np.array([[-0.00001, 2, 3.00006, 4], [1000.12344, 6, 7, 8.5]])
 TEXT = '0.0000,2.0000,3.0001,4.0000\n1000.1234,6.0000,7.0000,8.5000\n'

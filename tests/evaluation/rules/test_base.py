@@ -8,13 +8,11 @@ import pytest
 from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.base import BoxTruth
 from mmgtrack.evaluation.annotations.mot import MotTruth
-from mmgtrack.evaluation.annotations.oxuva import OxuvaTruth
 from mmgtrack.evaluation.annotations.vot import VotTruth
 from mmgtrack.evaluation.results.mot import MotRows
 from mmgtrack.evaluation.results.oxuva import OxuvaPredictions
 from mmgtrack.evaluation.results.proposals import Proposals
 from mmgtrack.evaluation.results.vot import Trajectory
-from mmgtrack.evaluation.results.vot_regions import Regions
 from mmgtrack.evaluation.rules.average_recall import AverageRecallRule
 from mmgtrack.evaluation.rules.base import Part, Rule
 from mmgtrack.evaluation.rules.got10k import Got10kResult, Got10kRule, NeuronGot10kRule
@@ -34,6 +32,8 @@ from mmgtrack.evaluation.rules.vot_got10k import ResetRuns, VotGot10kRule
 from mmgtrack.evaluation.rules.vot_long_term import VotLongTermRule
 from mmgtrack.evaluation.rules.vot_multi_start import VotMultiStartRule
 from mmgtrack.evaluation.rules.vot_reset import VotResetRule
+from mmgtrack.formats.oxuva_labels import OxuvaTruth
+from mmgtrack.formats.vot_regions import Regions
 
 BOX = [11.0, 11.0, 10.0, 10.0]
 FRAMES = 12

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmgtrack.errors import DataError, InputError
-from mmgtrack.evaluation.annotations.oxuva import OxuvaTruth
 from mmgtrack.evaluation.results.oxuva import OxuvaPredictions
 from mmgtrack.evaluation.rules.oxuva import (
     COUNTS,
@@ -20,6 +19,7 @@ from mmgtrack.evaluation.rules.oxuva import (
     qualities,
     summary,
 )
+from mmgtrack.formats.oxuva_labels import OxuvaTruth
 
 RULE = OxuvaRule()
 NAN = float('nan')

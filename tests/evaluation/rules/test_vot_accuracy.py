@@ -4,8 +4,8 @@ import pytest
 from mmgtrack.evaluation.annotations.vot import VotTruth
 from mmgtrack.evaluation.results.files import ResultFiles
 from mmgtrack.evaluation.results.vot import Trajectory
-from mmgtrack.evaluation.results.vot_regions import Regions
 from mmgtrack.evaluation.rules.vot_accuracy import VotAccuracyRule, after
+from mmgtrack.formats.vot_regions import Regions
 
 HIT, MISS, HALF = (5, 5, 10, 10), (40, 5, 10, 10), (5, 5, 10, 5)
 

@@ -4,8 +4,8 @@ import pytest
 from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.vot import VotTruth
 from mmgtrack.evaluation.results.files import MissingResultError, ResultFiles
-from mmgtrack.evaluation.results.vot_regions import Regions
 from mmgtrack.evaluation.rules.vot_got10k import ResetRuns, VotGot10kRule, polygon_ious, tag_masks
+from mmgtrack.formats.vot_regions import Regions
 
 HIT, MISS, HALF = (5, 5, 10, 10), (40, 5, 10, 10), (5, 5, 10, 5)
 START, FAIL, SKIP = (1,), (2,), (0,)

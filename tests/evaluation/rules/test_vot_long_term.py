@@ -5,8 +5,8 @@ from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.vot import VotTruth
 from mmgtrack.evaluation.results.files import ResultFiles
 from mmgtrack.evaluation.results.vot import Trajectory, write_trajectory
-from mmgtrack.evaluation.results.vot_regions import Regions
 from mmgtrack.evaluation.rules.vot_long_term import VotLongTermRule, pick_thresholds
+from mmgtrack.formats.vot_regions import Regions
 
 RULE = VotLongTermRule()
 HIT, MISS, ABSENT = (5, 5, 10, 10), (40, 5, 10, 10), (0,)

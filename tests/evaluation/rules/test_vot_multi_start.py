@@ -5,13 +5,13 @@ from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.vot import VotTruth
 from mmgtrack.evaluation.results.files import MissingResultError, ResultFiles
 from mmgtrack.evaluation.results.vot import Trajectory
-from mmgtrack.evaluation.results.vot_regions import Regions
 from mmgtrack.evaluation.rules.vot_multi_start import (
     VotMultiStartRule,
     anchor_runs,
     failure_frame,
     overlap_curve,
 )
+from mmgtrack.formats.vot_regions import Regions
 
 HIT, MISS = (5, 5, 10, 10), (40, 5, 10, 10)
 RULE = VotMultiStartRule(2, 5)

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmgtrack.errors import DataError
-from mmgtrack.evaluation.results.vot_regions import Regions
 from mmgtrack.evaluation.rules.vot_overlap import fill_polygon, frame_overlaps, raster_overlaps
+from mmgtrack.formats.vot_regions import Regions
 
 SIZE = (20, 10)
 NUMBERS = st.one_of(st.integers(-8, 30).map(float), st.floats(-8, 30))

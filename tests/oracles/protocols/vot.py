@@ -12,13 +12,13 @@ import pytest
 
 from mmgtrack.evaluation.annotations.vot import VotAnnotations, VotTruth
 from mmgtrack.evaluation.results.files import ResultFiles
-from mmgtrack.evaluation.results.vot_regions import Regions
 from mmgtrack.evaluation.rules.base import Part, Rule, Scores
 from mmgtrack.evaluation.rules.vot_accuracy import VotAccuracyRule
 from mmgtrack.evaluation.rules.vot_got10k import VotGot10kRule
 from mmgtrack.evaluation.rules.vot_long_term import VotLongTermRule
 from mmgtrack.evaluation.rules.vot_multi_start import VotMultiStartRule
 from mmgtrack.evaluation.rules.vot_reset import VotResetRule
+from mmgtrack.formats.vot_regions import Regions
 
 from ..cases import OracleCase, claims
 

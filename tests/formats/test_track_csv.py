@@ -5,7 +5,7 @@ import re
 import pytest
 
 from mmgtrack.errors import DataError
-from mmgtrack.evaluation.results.track_csv import HEADER, parse_track_csv
+from mmgtrack.formats.track_csv import HEADER, parse_track_csv
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmgtrack.errors import DataError
-from mmgtrack.evaluation.results.vot_regions import SHAPE, Regions, parse_binary_regions, parse_regions
+from mmgtrack.formats.vot_regions import SHAPE, Regions, parse_binary_regions, parse_regions
 
 NAN = float('nan')
 ROWS = [(1,), (10, 20.5, 30, 40), (0,), (1, 1, 9, 1, 9, 8), (2,)]

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mmgtrack.errors import DataError
-from mmgtrack.evaluation.results.box_rows import count_columns, parse_number, parse_rows
+from mmgtrack.formats.box_rows import count_columns, parse_number, parse_rows
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmgtrack.errors import DataError
-from mmgtrack.evaluation.results.frame_numbers import LAST_FRAME, frame_number, frame_numbers
+from mmgtrack.formats.frame_numbers import LAST_FRAME, frame_number, frame_numbers
 
 NONE = ('-1', '1.5', 'nan', '1e300', '9999999999999999999', str(LAST_FRAME + 1))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmgtrack.errors import DataError
-from mmgtrack.evaluation.results.box_rows import parse_number
+from mmgtrack.formats.box_rows import parse_number
 
 UNKNOWN, INITIALISATION, FAILURE = 0, 1, 2
 SHAPE = -1

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mmgtrack.errors import DataError
-from mmgtrack.evaluation.results.box_rows import parse_number
+from mmgtrack.formats.box_rows import parse_number
 
 LAST_FRAME = 10_000_000
 """Ours: almost four days at 30 frames a second. What is larger is a slip, for which no memory is asked."""
