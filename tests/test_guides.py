@@ -39,8 +39,8 @@ def moved_to(clip: SyntheticClip, corner: tuple[int, int]) -> SyntheticClip:
 
 
 def cup(seed: int, absence: tuple[int, int] = (0, 0)) -> SyntheticClip:
-    """Thirty frames, in the first of which the target is at 100,80,40,60, as on the pages."""
-    clip = synthetic_clip(30, size=(140, 160), target_size=(60, 40), absences={0: absence}, seed=seed)
+    """Sixteen frames, in the first of which the target is at 100,80,40,60, as on the pages."""
+    clip = synthetic_clip(16, size=(140, 160), target_size=(60, 40), absences={0: absence}, seed=seed)
     return moved_to(clip, (100, 80))
 
 
@@ -90,17 +90,17 @@ def test_train_your_own(
     """Every command of the page, in its order, with an epoch of two pairs for ten of four hundred."""
     page = DOCS / 'train_your_own.md'
     write_files(page, tmp_path)
-    for name, clip in {'cup1': cup(0), 'cup2': cup(2, absence=(25, 30)), 'new': cup(4)}.items():
+    for name, clip in {'cup1': cup(0), 'cup2': cup(2, absence=(13, 16)), 'new': cup(4)}.items():
         write_video(clip, tmp_path / f'{name}.mp4')
     monkeypatch.chdir(tmp_path)
     commands = [line.replace('epoch_10', 'epoch_1') for line in commands_of(page)]
     for command in commands[:5]:
         call(command)
     said = capsys.readouterr().out
-    assert 'data/train/cup1: 30 frames, 30 with a box' in said
-    assert 'data/train/cup2: 30 frames, 25 with a box, 5 without the target, 0 left open' in said
+    assert 'data/train/cup1: 16 frames, 16 with a box' in said
+    assert 'data/train/cup2: 16 frames, 13 with a box, 3 without the target, 0 left open' in said
     boxes = np.loadtxt('data/train/cup2/groundtruth.txt', delimiter=',')
-    assert boxes[12].tolist() == [139, 52, 40, 60]  # where the second track begins
+    assert boxes[8].tolist() == [126, 59, 40, 60]  # where the second track begins
     shutil.copytree('data/train/cup1', 'data/val/cup4')
     shutil.copytree('data/train/cup2', 'data/val/cup5')
 
