@@ -2,6 +2,7 @@
 
 import argparse
 
+from mmengine.model import is_model_wrapper
 from torch import nn
 
 import mmgtrack  # noqa: F401  (operator stand-in before mmdet)
@@ -33,12 +34,19 @@ def main() -> None:
     parser.add_argument('checkpoint', help='weights to test')
     parser.add_argument('--work-dir', help='folder for logs')
     parser.add_argument('--cfg-options', nargs='+', action=Overrides, help='key=value overrides')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args()
     with blamed_on(args.cfg_options):
         runner = build_runner(
-            args.config, work_dir=args.work_dir, load_from=args.checkpoint, options=args.cfg_options
+            args.config,
+            work_dir=args.work_dir,
+            load_from=args.checkpoint,
+            options=args.cfg_options,
+            launcher=args.launcher,
         )
-        check_weights(args.config, args.checkpoint, runner.model)
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        check_weights(args.config, args.checkpoint, model)
         runner.test()
 
 

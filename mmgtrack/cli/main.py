@@ -26,6 +26,7 @@ COMMANDS = (
     'calibrate',
     'convert',
     'browse-data',
+    'label',
     'check-data',
 )
 

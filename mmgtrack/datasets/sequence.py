@@ -88,7 +88,10 @@ def read_frame(path: str, *, whole: bool = False) -> np.ndarray:
     """
     film = split_film_path(path)
     if film is not None:
-        return read_film_frame(*film)
+        try:
+            return read_film_frame(*film)
+        except DataError as error:
+            raise FrameError(str(error), path) from error
     if whole:
         return read_whole_image(path)
     image = cv2.imread(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)

@@ -13,6 +13,7 @@ from mmgtrack.engine.distributed import prepare_processes
 from mmgtrack.engine.options import merge_options, read_config
 from mmgtrack.engine.runner import TrackerRunner
 from mmgtrack.errors import CheckpointError, InputError, OutputError
+from mmgtrack.packaged_configs import find_weights
 
 
 def build_runner(
@@ -70,7 +71,8 @@ def _set_start(settings: Config, resume: bool | str, load_from: str | None) -> s
 
     Returns a warning where that is not what the config names first.
     """
-    settings.load_from = load_from or settings.get('load_from')
+    start = load_from or settings.get('load_from')
+    settings.load_from = find_weights(start) if start else None
     settings.resume = bool(resume or settings.get('resume', False))
     if isinstance(resume, str):
         settings.load_from = resume
