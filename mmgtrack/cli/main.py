@@ -27,6 +27,7 @@ COMMANDS = (
     'convert',
     'browse-data',
     'label',
+    'check-data',
 )
 
 EXIT_BAD_INPUT = 2

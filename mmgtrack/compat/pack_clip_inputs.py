@@ -9,7 +9,7 @@ import torch
 from mmcv.transforms import BaseTransform
 from mmdet.structures.bbox import BaseBoxes, HorizontalBoxes
 
-from mmgtrack.datasets.packing import RoleResult, pack_role
+from mmgtrack.datasets.packing import RoleResult, join_roles, pack_role
 from mmgtrack.errors import InputError
 from mmgtrack.registry import TRANSFORMS
 from mmgtrack.structures import ClipSample
@@ -63,7 +63,7 @@ class PackClipInputs(BaseTransform):
             return None
         return {
             'inputs': {role: image.image for role, image in zip(self.roles, packed, strict=True)},
-            'data_samples': self._sample(packed, paths, negative),
+            'data_samples': self._sample(packed, results, negative),
         }
 
     def _pack_image(self, results: dict[str, Any], index: int) -> RoleResult:
@@ -76,23 +76,21 @@ class PackClipInputs(BaseTransform):
         image['gt_ignore_flags'] = [False]
         return pack_role(image, self.min_box_side)
 
-    def _sample(self, packed: list[RoleResult], paths: list[str], negative: bool) -> ClipSample:
+    def _sample(self, packed: list[RoleResult], results: dict[str, Any], negative: bool) -> ClipSample:
         images = dict(zip(self.roles, packed, strict=True))
         instances = {role: image.instances(_TARGET) for role, image in images.items()}
         if negative:
             instances[self.roles[-1]] = packed[-1].instances(_NOTHING)
-        sample = ClipSample()
-        sample.instances = instances
-        masks = {role: image.mask for role, image in images.items() if image.mask is not None}
-        if masks:
-            sample.masks = masks
+        paths = results['img_path']
+        sample = join_roles(images, instances)
         sample.set_metainfo(
             {
-                'img_shape': {role: tuple(image.image.shape[-2:]) for role, image in images.items()},
-                'flip': {role: image.flip for role, image in images.items()},
-                'scale': {role: image.scale for role, image in images.items()},
                 'source': dict(zip(self.roles, paths, strict=True)),
-                # their data sets do not count samples: the frames stand for a number
+                'clip': dict(zip(self.roles, map(str, results['video_id']), strict=True)),
+                'frame': dict(zip(self.roles, map(int, results['frame_id']), strict=True)),
+                'source_name': 'mmtrack',
+                'broken_images': {},  # they end a run there
+                # their data sets do not count samples: the files stand for a number
                 'sample_index': crc32('\n'.join(paths).encode()),
                 'negative': negative,
             }

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 from collections.abc import Sequence as Names
 from dataclasses import replace
@@ -14,12 +15,14 @@ from mmgtrack.datasets.box_files import corners_of, read_flags, read_numbers
 from mmgtrack.datasets.data_root import checked_root
 from mmgtrack.datasets.frame_filter import FrameFilter
 from mmgtrack.datasets.image_names import images_in
+from mmgtrack.datasets.image_size import image_size
 from mmgtrack.datasets.layouts import LAYOUTS, Layout
 from mmgtrack.datasets.lazy_reader import LazyReader
-from mmgtrack.datasets.places import Place, Wanted, find_places, place_of
-from mmgtrack.datasets.sequence import Sequence, read_frame
+from mmgtrack.datasets.places import Place, Wanted, find_places, place_of, surplus_images
+from mmgtrack.datasets.sequence import Sequence
 from mmgtrack.errors import DataError, InputError
 from mmgtrack.formats.disk import kind_of, read_text
+from mmgtrack.formats.listing import some_of
 from mmgtrack.formats.nfs_rows import fit_to_images
 from mmgtrack.packaged_configs import suggest
 from mmgtrack.registry import DATASETS
@@ -44,6 +47,8 @@ class PlacedReader(LazyReader):
     ) -> None:
         super().__init__(root, list(places), cache_size)
         self.places = places
+        recordings = Counter(place.images for place in places.values())
+        self._shared = {images for images, count in recordings.items() if count > 1}
         self.layout = layout
         self.frame_filter = FrameFilter(**frame_filter) if frame_filter is not None else None
 
@@ -68,7 +73,9 @@ class PlacedReader(LazyReader):
             boxes[present & ~fits] = np.nan
             labelled &= ~present | fits
             present &= fits
-        return Sequence(name, frames, boxes[:, None], present[:, None], labelled[:, None], filtered=filtered)
+        columns = boxes[:, None], present[:, None], labelled[:, None]
+        video = place.images if place.images in self._shared else ''
+        return Sequence(name, frames, *columns, video, filtered)
 
     def _of_frames(self, rows: np.ndarray, frames: int, truth: Path) -> np.ndarray:
         if self.layout.first_row_only:
@@ -138,13 +145,28 @@ class PlacedReader(LazyReader):
     def _image_size(self, name: str, frames: Names[str]) -> tuple[int, int]:
         """(height, width) of the frames."""
         if self.layout.resolution is None:
-            height, width = read_frame(frames[0]).shape[:2]
-            return height, width
+            return image_size(frames[0])
         file = self._beside(name, self.layout.resolution)
         found = re.search(r'^resolution:\s*\((\d+),\s*(\d+)\)', read_text(file), re.MULTILINE)
         if found is None:
             raise DataError(f'{file} has no line "resolution: (width, height)"')
         return int(found[2]), int(found[1])
+
+    def flaws(self, index: int) -> list[str]:
+        """Rows of nan where they mean nothing, and images that the rows should reach and do not."""
+        name = self.names[index]
+        place, truth = self.places[name], self.root / self.places[name].truth
+        rows, _ = self.layout.rows(read_text(truth), str(truth))
+        frames = self._frame_paths(name, len(rows))
+        surplus = surplus_images(self.root, name, place, self.layout, frames)
+        found = []
+        if surplus:
+            found.append(f'images past the {len(rows)} rows of {truth} ({len(surplus)}): {some_of(surplus)}')
+        lines = np.flatnonzero(np.isnan(rows).any(axis=1)) + 1
+        if len(lines) and not self.layout.nan_is_absence:
+            shown = some_of([f'line {line}' for line in lines])
+            found.append(f'{truth} has nan in {shown}: these frames are read as without a box')
+        return found
 
     def _sources(self, name: str) -> tuple[Path, ...]:
         place = self.places[name]

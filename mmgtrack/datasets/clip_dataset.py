@@ -9,7 +9,7 @@ from mmcv.transforms import Compose
 from mmengine.structures import InstanceData
 
 from mmgtrack.datasets.clip_sampler import ClipDraw, FrameSampler, Refusal, RoleFrame
-from mmgtrack.datasets.packing import RoleResult, role_input
+from mmgtrack.datasets.packing import RoleResult, join_roles, role_input
 from mmgtrack.datasets.refusals import no_sample
 from mmgtrack.datasets.role_pipeline import lost_targets, run_transforms
 from mmgtrack.datasets.seeding import seeded
@@ -169,17 +169,10 @@ class ClipDataset:
         results: dict[str, RoleResult],
         instances: dict[str, InstanceData],
     ) -> ClipSample:
-        sample = ClipSample()
-        sample.instances = instances
-        masks = {role: result.mask for role, result in results.items() if result.mask is not None}
-        if masks:
-            sample.masks = masks
         frames = dict(zip(self.roles, draw.frames, strict=True))
+        sample = join_roles(results, instances)
         sample.set_metainfo(
             {
-                'img_shape': {role: tuple(result.image.shape[-2:]) for role, result in results.items()},
-                'flip': {role: result.flip for role, result in results.items()},
-                'scale': {role: result.scale for role, result in results.items()},
                 'source': {role: frame.path for role, frame in frames.items()},
                 'clip': {role: frame.clip for role, frame in frames.items()},
                 'frame': {role: frame.number for role, frame in frames.items()},

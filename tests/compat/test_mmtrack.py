@@ -5,6 +5,7 @@ Skipped where mmtrack is not installed; .ci/environments.sh runs these tests whe
 
 import json
 import re
+import subprocess
 import sys
 from importlib import import_module
 from importlib.util import find_spec
@@ -33,7 +34,8 @@ if find_spec('mmtrack') is None:
     pytest.skip('mmtrack is not installed in this environment', allow_module_level=True)
 bridge = import_module('mmgtrack.compat.mmtrack')
 
-PAGE = Path(__file__).parents[2] / 'docs' / 'mim_and_mmtrack.md'
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / 'docs' / 'mim_and_mmtrack.md'
 LOAD = [dict(type='LoadImageFromFile'), dict(type='mmtrack.LoadTrackAnnotations', with_instance_id=False)]
 
 
@@ -185,11 +187,15 @@ def test_still_images_and_video_of_imagenet_are_mixed(tmp_path: Path) -> None:
     assert len({path for sample in samples for path in sample.source.values()}) == len(names)
 
 
-def page_config(folder: Path, lasot: Path) -> Config:
-    """The config of the page, on the small tree and with a small model."""
+def text_of_page() -> str:
     (text,) = re.findall(r'```python\n(# lasot_of_mmtrack.*?)```', PAGE.read_text(), re.DOTALL)
+    return str(text)
+
+
+def page_config(folder: Path, lasot: Path, text: str | None = None) -> Config:
+    """The config of the page, or that text, on the small tree and with a small model."""
     file = folder / 'lasot_of_mmtrack.py'
-    file.write_text(text)
+    file.write_text(text or text_of_page())
     config = Config.fromfile(file)
     config.merge_from_dict(
         {
@@ -232,6 +238,37 @@ def test_our_model_trains_on_data_of_mmtrack(runner: Runner) -> None:
         'neck.fpn_convs.0.conv.weight',
     ):
         assert not torch.equal(before[name], after[name]), name
+
+
+def test_our_parts_in_a_config_in_the_scope_of_mmtrack(lasot: Path, tmp_path: Path) -> None:
+    """Its own names bare, as its configs have them, ours with their prefix."""
+    text = text_of_page().replace("'mmtrack.", "'") + "default_scope = 'mmtrack'\n"
+    assert "type='LaSOTDataset'" in text and "type='mmgtrack.PackClipInputs'" in text
+    config = page_config(tmp_path, lasot, text)
+    config.train_cfg.max_epochs = 1
+    runner = Runner.from_cfg(config)
+    runner.train()
+    assert runner.iter == 3
+    assert type(runner.train_dataloader.dataset).__module__.startswith('mmtrack.')
+    assert 0 < runner.test()['sot/success'] < 100
+
+
+def test_the_commands_of_the_page(lasot: Path, tmp_path: Path) -> None:
+    page_config(tmp_path, lasot).dump(tmp_path / 'lasot_of_mmtrack.py')
+    commands = re.findall(r'^python -m mmgtrack (\w+) (lasot_of_mmtrack.*)$', PAGE.read_text(), re.MULTILINE)
+    assert [command for command, _ in commands] == ['train', 'test']
+    for command, words in commands:
+        done = subprocess.run(
+            [sys.executable, ROOT / 'tools' / f'{command}.py', *words.replace('epoch_10', 'epoch_2').split()],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        assert 'mmtrack 1.0.0rc1 beside mmdet 3.5.1; stood in for: ' in done.stdout
+    assert re.search(r'sot/success: +\d', done.stdout)
 
 
 def test_the_metric_of_mmtrack_judges_our_tracker(runner: Runner, lasot: Path) -> None:

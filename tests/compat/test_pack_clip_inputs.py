@@ -24,6 +24,7 @@ def results(boxes: list[list[float]], videos: list[int] | None = None, **more: A
         'gt_bboxes_labels': [np.zeros(1, dtype=np.int64) for _ in boxes],
         'img_path': [f'video{video}/{n}.jpg' for n, video in enumerate(videos or [0] * count)],
         'video_id': videos or [0] * count,
+        'frame_id': list(range(count)),
         **more,
     }
 
@@ -43,7 +44,8 @@ def test_images_and_boxes_go_to_their_roles() -> None:
         role: [0] for role in ROLES
     }
     assert sample.source['search'] == 'video0/2.jpg' and sample.img_shape['search'] == (30, 40)
-    assert 'masks' not in sample and sample.negative is False
+    assert sample.frame == dict(zip(ROLES, range(3), strict=True)) and set(sample.clip.values()) == {'0'}
+    assert 'masks' not in sample and sample.negative is False and sample.broken_images == {}
 
 
 def test_another_video_is_a_negative_whatever_its_label() -> None:
