@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from mmdet.models.backbones import MobileNetV2, ResNet
@@ -56,6 +57,16 @@ def overlaps(track: Path, boxes: np.ndarray) -> np.ndarray:
 def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The empty folder."""
     return tmp_path_factory.mktemp('mine')
+
+
+def test_a_frame_to_find_a_box_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_video(cup(0), Path('video.mp4'))
+    (command,) = [
+        command for command in commands_of(DOCS / 'quickstart.md') if command.startswith('python -c')
+    ]
+    exec(shlex.split(command)[2], {})
+    assert cv2.imread('frame.png').shape[:2] == (196, 242)  # H.264 has even sides
 
 
 def test_add_a_tracker(mine: Path) -> None:
