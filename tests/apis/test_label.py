@@ -91,8 +91,6 @@ def test_other_refusals(video: Path, tmp_path: Path, capfd: pytest.CaptureFixtur
         merge_tracks([track, track])
     with pytest.raises(SourceError, match=r'none\.mp4'):
         write_sequence_folder(tmp_path / 'none.mp4', [track], tmp_path / 'cup')
-    with pytest.raises(InputError, match='0 is live: labels need a file'):
-        write_sequence_folder('0', [track], tmp_path / 'cup')
     with pytest.raises(OutputError, match='is there already'):
         write_sequence_folder(video, [track], tmp_path)
     assert main(['label', str(video), str(track), '--out', str(tmp_path / 'cup'), '--absent', '3']) == 2
