@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import is_distributed
+from mmengine.dist import all_reduce, is_distributed
 from mmengine.model import MMDistributedDataParallel
-from torch import nn
+from mmengine.optim import OptimWrapper
+from torch import Tensor, nn
 
 from mmgtrack.registry import MODEL_WRAPPERS
 
@@ -24,6 +25,8 @@ class TrackerDistributedDataParallel(MMDistributedDataParallel):
 
     It waits in every step for the gradients of all parameters that are not frozen when it is made. On a
     processor torch wants no ``device_ids``, which mmengine's Runner passes to every wrapper.
+
+    What a step returns for the log are means over all processes; mmengine logs those of the first alone.
     """
 
     def __init__(self, module: nn.Module, device_ids: list[int] | None = None, **kwargs: Any) -> None:
@@ -35,6 +38,20 @@ class TrackerDistributedDataParallel(MMDistributedDataParallel):
                 'ignore', message='`broadcast_buffers` is deprecated', category=FutureWarning
             )
             super().__init__(module=module, device_ids=None if on_processor else device_ids, **kwargs)
+
+    def train_step(self, data: Any, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
+        return mean_over_processes(super().train_step(data, optim_wrapper))
+
+
+@torch.no_grad()
+def mean_over_processes(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The mean of each scalar; one message, and a GPU's host does not wait for it.
+
+    Every process must have the same names in the same order.
+    """
+    means = torch.stack([value.detach().float() for value in values.values()])
+    all_reduce(means, op='mean')
+    return dict(zip(values, means.unbind(), strict=True))
 
 
 def prepare_processes(settings: Config) -> None:

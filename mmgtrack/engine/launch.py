@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
 from mmgtrack.checkpoint import use_safe_loading
 from mmgtrack.engine.distributed import prepare_processes
 from mmgtrack.engine.options import merge_options, read_config
+from mmgtrack.engine.resume import check_can_be_resumed, last_complete_checkpoint, on_first_process
 from mmgtrack.engine.runner import TrackerRunner
 from mmgtrack.errors import CheckpointError, InputError, OutputError
 
@@ -41,13 +42,13 @@ def build_runner(
     settings.launcher = launcher
     settings.work_dir = work_dir or settings.get('work_dir') or str(Path('work_dirs') / Path(config).stem)
     _make_folder(settings.work_dir)
+    if launcher != 'none':
+        prepare_processes(settings)
     warning = _set_start(settings, resume, load_from)
     if auto_scale_lr:
         _enable_lr_scaling(settings)
     _check_epoch(settings.get('train_dataloader'))
     settings.custom_hooks = [*(settings.get('custom_hooks') or []), dict(type='mmgtrack.WeightReportHook')]
-    if launcher != 'none':
-        prepare_processes(settings)
     runner = TrackerRunner.from_cfg(settings)
     if warning:
         runner.logger.warning(warning)
@@ -70,18 +71,32 @@ def _set_start(settings: Config, resume: bool | str, load_from: str | None) -> s
     """
     settings.load_from = load_from or settings.get('load_from')
     settings.resume = bool(resume or settings.get('resume', False))
-    if isinstance(resume, str):
-        settings.load_from = resume
-    elif settings.resume and find_latest_checkpoint(settings.work_dir):
-        # mmengine would resume from load_from, which holds weights and no training state
-        settings.load_from = None
-    else:
-        settings.resume = False  # nothing to go on with: start as the config says
-        if load_from is None:
-            warning = _fall_back(settings)
-            _check_start(settings.load_from)
+    if settings.resume:
+        path, warning = on_first_process(_find_resumed, settings.work_dir, resume)
+        if path is not None:
+            if not Path(path).is_file():
+                raise CheckpointError(
+                    f'the first process resumes from {path}, which is not there for this one: the work folder '
+                    'must be the same on all machines'
+                )
+            # not the config's own load_from, which holds weights and no training state
+            settings.load_from = path
             return warning
-    return None
+    settings.resume = False  # nothing to go on with: start as the config says
+    if load_from is not None:
+        return None
+    warning = _fall_back(settings)
+    _check_start(settings.load_from)
+    return warning
+
+
+def _find_resumed(folder: str, resume: bool | str) -> tuple[str | None, str | None]:
+    """The checkpoint to go on with, None where there is none, and a line to be said."""
+    if not isinstance(resume, str):
+        return last_complete_checkpoint(folder)
+    path = str(Path(resume).expanduser())
+    check_can_be_resumed(path)
+    return path, None
 
 
 def _check_start(load_from: str | None) -> None:
