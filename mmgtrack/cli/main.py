@@ -15,7 +15,7 @@ from mmgtrack.errors import InputError, MMGTrackError
 from mmgtrack.version import __version__
 
 # each module offers add_parser(subparsers) and run(args) -> exit status
-COMMANDS = ('track', 'models', 'evaluate', 'compare', 'submit', 'doctor', 'calibrate', 'convert')
+COMMANDS = ('track', 'models', 'train', 'evaluate', 'compare', 'submit', 'doctor', 'calibrate', 'convert')
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it

@@ -1,6 +1,5 @@
 """mmengine's checkpoint hook, made safe against being killed."""
 
-from pathlib import Path
 from typing import Any
 
 from mmengine.dist import is_main_process

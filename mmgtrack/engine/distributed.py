@@ -1,7 +1,10 @@
 """Several training processes: what mmengine lacks for processors, and for backbones that freeze late."""
 
 import ctypes
+import os
+import shutil
 import signal
+import subprocess
 import sys
 import warnings
 from typing import Any
@@ -9,14 +12,19 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import all_reduce, is_distributed
+from mmengine.dist import all_reduce, init_dist, is_distributed
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
+from mmgtrack.errors import InputError
 from mmgtrack.registry import MODEL_WRAPPERS
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_RANKS = {  # of all processes, their number, and of those of this machine
+    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
+    'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK'),
+}
 
 
 @MODEL_WRAPPERS.register_module()
@@ -65,8 +73,36 @@ def prepare_processes(settings: Config) -> None:
         find_unused_parameters=settings.get('find_unused_parameters', False),
     )
     settings.model_wrapper_cfg = {'type': 'mmgtrack.TrackerDistributedDataParallel', **wrapper}
-    if get_device() == 'cpu' and not is_distributed():
+    if is_distributed():
+        return
+    if get_device() == 'cpu':
+        _read_ranks(settings.get('launcher', 'pytorch'))
         torch.distributed.init_process_group('gloo')
+    else:
+        init_dist(settings.launcher, **(settings.get('env_cfg') or {}).get('dist_cfg', dict(backend='nccl')))
+
+
+def _read_ranks(launcher: str) -> None:
+    """Tell torch what SLURM or MPI says about this process; ``torchrun`` says it in torch's own words."""
+    names = dict(zip(('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), _RANKS.get(launcher, ()), strict=False))
+    missing = [name for name in names.values() if name not in os.environ]
+    if missing:
+        raise InputError(f'--launcher {launcher} expects {", ".join(missing)} in the environment, got none')
+    os.environ.update({ours: os.environ[theirs] for ours, theirs in names.items()})
+    if names:
+        os.environ.setdefault('MASTER_PORT', '29500')
+        os.environ.setdefault('MASTER_ADDR', _first_machine())
+
+
+def _first_machine() -> str:
+    """Of a SLURM job; this one where there is no such job."""
+    nodes = os.environ.get('SLURM_STEP_NODELIST') or os.environ.get('SLURM_NODELIST')
+    if not nodes or shutil.which('scontrol') is None:
+        return '127.0.0.1'
+    asked = subprocess.run(
+        ['scontrol', 'show', 'hostnames', nodes], capture_output=True, text=True, check=True
+    )
+    return asked.stdout.split()[0]
 
 
 def end_with_parent() -> None:

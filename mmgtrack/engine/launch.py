@@ -1,6 +1,7 @@
 """From a config file to a Runner, with weights loaded safely."""
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +25,23 @@ def build_runner(
     options: dict[str, Any] | None = None,
     launcher: str = 'none',
     auto_scale_lr: bool = False,
+    changes: Sequence[Callable[[Config], None]] = (),
 ) -> Runner:
     """A Runner for a config file; checkpoints it reads are never executed.
 
     work_dir: default ``work_dirs/<config name>``. resume: True for the last checkpoint there, or a path.
     load_from: weights to start from. options: config keys to override, dotted. launcher: what started the
     processes of a distributed run. auto_scale_lr: fit the learning rate to the batch of all processes,
-    which the config's ``auto_scale_lr`` says for one batch size.
+    which the config's ``auto_scale_lr`` says for one batch size. changes: what else is done to the config,
+    such as by mmgtrack/engine/switches.py.
 
     A config may name two starts: ``load_from``, and ``load_from_fallback`` for where that is no file.
     """
     settings = read_config(config)
     use_safe_loading()
     merge_options(settings, options or {})
+    for change in changes:
+        change(settings)
     if not isinstance(settings.get('model'), dict):
         raise InputError(f'the config {config} has no dict named model')
     settings.launcher = launcher
@@ -76,8 +81,8 @@ def _set_start(settings: Config, resume: bool | str, load_from: str | None) -> s
         if path is not None:
             if not Path(path).is_file():
                 raise CheckpointError(
-                    f'the first process resumes from {path}, which is not there for this one: the work folder '
-                    'must be the same on all machines'
+                    f'the first process resumes from {path}, which is not there for this one: the work '
+                    'folder must be the same on all machines'
                 )
             # not the config's own load_from, which holds weights and no training state
             settings.load_from = path
@@ -124,7 +129,9 @@ def _enable_lr_scaling(settings: Config) -> None:
             'the learning rate cannot be scaled: the config lacks auto_scale_lr.base_batch_size, the batch '
             'size that its learning rate is meant for'
         )
-    settings.auto_scale_lr = dict(scaling, enable=True)
+    # mmengine counts the samples of a pass, not those of an update
+    passes = (settings.get('optim_wrapper') or {}).get('accumulative_counts', 1)
+    settings.auto_scale_lr = dict(scaling, enable=True, base_batch_size=scaling['base_batch_size'] / passes)
 
 
 def _check_epoch(loader: Any) -> None:

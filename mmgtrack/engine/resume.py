@@ -35,9 +35,9 @@ def on_first_process(function: Callable[..., _Result], *args: Any) -> _Result:
 def last_complete_checkpoint(folder: str) -> tuple[str | None, str | None]:
     """The checkpoint that ``last_checkpoint`` names, or the newest older one that can be read.
 
-    Returns its path, None where the folder has no checkpoint at all, and a line to be said where it is not the
-    one that is named. Files that a killed run left half-written are removed. Raises CheckpointError where
-    there are checkpoints and none can be read.
+    Returns its path, None where the folder has no checkpoint at all, and a line to be said where it is not
+    the one that is named. Files that a killed run left half-written are removed. Raises CheckpointError
+    where there are checkpoints and none can be read.
     """
     for partial in Path(folder).glob(f'*.pth{PARTIAL}'):
         partial.unlink(missing_ok=True)
@@ -56,8 +56,8 @@ def last_complete_checkpoint(folder: str) -> tuple[str | None, str | None]:
         why = reasons[0] if reasons else 'the file last_checkpoint is missing or empty'
         return str(path), f'RESUME: {why}; this run goes on with {path} instead'
     raise CheckpointError(
-        f'nothing to resume in {folder}: {reasons[0]}, and no older checkpoint can be used; give another with '
-        '--resume FILE, or start anew in another folder with --work-dir'
+        f'nothing to resume in {folder}: {reasons[0]}, and no older checkpoint can be used; give another '
+        'with --resume FILE, or start anew in another folder with --work-dir'
     )
 
 

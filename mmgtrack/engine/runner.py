@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.device import get_device
-from mmengine.dist import master_only
+from mmengine.dist import all_reduce, is_main_process
 from mmengine.model import PretrainedInit, is_model_wrapper
+from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, CheckpointLoader, Runner
-from torch import nn
+from torch import Tensor, nn
 
 from mmgtrack.checkpoint import unmatched_keys, without_wrapper
 from mmgtrack.engine.resume import PARTIAL
@@ -72,13 +73,16 @@ class TrackerRunner(Runner):
             hooks['checkpoint'] = {**checkpoint, 'type': 'mmgtrack.CheckpointHook'}
         super().register_default_hooks(hooks)
 
-    @master_only
     def save_checkpoint(
         self, out_dir: str, filename: str, *args: Any, meta: dict[str, Any] | None = None, **kwargs: Any
     ) -> None:
-        """Written under another name first, so that a file of this name is whole whenever the run ends."""
+        """Written under another name first, so that a file of this name is whole whenever the run ends.
+
+        Called by all processes; mmengine writes in the first alone.
+        """
         meta = {**(meta or {}), 'batch_size': self._batch_size, 'epoch_length': len(self.train_dataloader)}
-        if '://' in str(out_dir):
+        meta['gradients'] = self._waiting_gradients()
+        if '://' in str(out_dir) or not is_main_process():
             super().save_checkpoint(out_dir, filename, *args, meta=meta, **kwargs)
             return
         target = Path(out_dir) / filename
@@ -91,8 +95,9 @@ class TrackerRunner(Runner):
             raise OutputError(f'cannot write the checkpoint {target}: {error.strerror}') from error
 
     def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:
-        """mmengine's; where the batch of all processes has another size, the order of samples goes on."""
+        """mmengine's; with another batch of all processes, too, the order of samples goes on."""
         super().resume(filename, *args, **kwargs)
+        self._restore_gradients(self._resumed.get('gradients') or {})
         before, length = self._resumed.get('batch_size'), self._resumed.get('epoch_length')
         loop = self.train_loop
         if before in (None, self._batch_size) or not isinstance(loop, EpochBasedTrainLoop):
@@ -101,14 +106,33 @@ class TrackerRunner(Runner):
         done, again = divmod(samples, self._batch_size)
         loop._iter = loop.epoch * len(self.train_dataloader) + done
         self.logger.warning(
-            f'RESUME: the batch of all processes was {before} and is {self._batch_size}: goes on as iteration '
-            f'{loop.iter}, {samples} samples into the epoch' + (f', {again} of them once more' * bool(again))
+            f'RESUME: the batch of all processes was {before} and is {self._batch_size}: goes on as '
+            f'iteration {loop.iter}, {samples} samples into the epoch'
+            + (f', {again} of them once more' if again else '')
         )
 
     def load_checkpoint(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         checkpoint: dict[str, Any] = super().load_checkpoint(*args, **kwargs)
         self._resumed: dict[str, Any] = checkpoint.get('meta', {})
         return checkpoint
+
+    def _waiting_gradients(self) -> dict[str, Tensor]:
+        """Where a checkpoint falls between passes that are accumulated: their gradients, of all processes."""
+        if not isinstance(self.optim_wrapper, OptimWrapper) or self.optim_wrapper.should_update():
+            return {}
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        waiting = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+        for gradient in waiting.values():
+            all_reduce(gradient, op='mean')  # as the update will take it
+        return {name: gradient.cpu() for name, gradient in waiting.items()}
+
+    def _restore_gradients(self, waiting: dict[str, Tensor]) -> None:
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        for name, parameter in model.named_parameters():
+            if name in waiting:
+                parameter.grad = waiting[name].to(parameter)
+        if waiting:  # mmengine would say that they are lost
+            self.logger.addFilter(lambda record: 'the gradient of some iterations' not in record.getMessage())
 
     @property
     def _batch_size(self) -> int:
