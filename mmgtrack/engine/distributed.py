@@ -17,6 +17,7 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
+from mmgtrack.engine.sync_batch_norm import synchronise_on_processor
 from mmgtrack.errors import InputError
 from mmgtrack.registry import MODEL_WRAPPERS
 
@@ -40,6 +41,8 @@ class TrackerDistributedDataParallel(MMDistributedDataParallel):
     def __init__(self, module: nn.Module, device_ids: list[int] | None = None, **kwargs: Any) -> None:
         module.train()
         on_processor = next(module.parameters()).device.type == 'cpu'
+        if on_processor:
+            synchronise_on_processor(module)
         with warnings.catch_warnings():
             # torch 2.13 has another name for it, which older ones do not know
             warnings.filterwarnings(

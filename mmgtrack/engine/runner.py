@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mmengine.device import get_device
 from mmengine.dist import all_reduce, is_main_process
 from mmengine.model import PretrainedInit, is_model_wrapper
 from mmengine.optim import OptimWrapper
@@ -14,7 +13,6 @@ from torch import Tensor, nn
 
 from mmgtrack.checkpoint import unmatched_keys, without_wrapper
 from mmgtrack.engine.resume import PARTIAL
-from mmgtrack.engine.sync_batch_norm import synchronise_on_processor
 from mmgtrack.engine.train_loops import EpochBasedTrainLoop
 from mmgtrack.errors import InputError, MMGTrackError, OutputError
 
@@ -48,12 +46,6 @@ class TrackerRunner(Runner):
                 if not any(key.startswith(f'{name}.' if name else '') for key in missing + misshapen):
                     part.init_cfg = [cfg for cfg in _init_cfgs(part) if cfg not in _pretrained(part)]
         super()._init_model_weights()
-
-    def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
-        wrapped: nn.Module = super().wrap_model(model_wrapper_cfg, model)
-        if get_device() == 'cpu':
-            synchronise_on_processor(wrapped)
-        return wrapped
 
     def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
         """Ours in the place of mmengine's two."""

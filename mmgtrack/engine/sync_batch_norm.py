@@ -4,26 +4,17 @@ import torch
 from mmengine.dist import get_world_size
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
-from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
-class CPUSyncBatchNorm(nn.SyncBatchNorm):
-    """torch's ``SyncBatchNorm``, which trains on GPUs only. Every process has equally many samples."""
+class CPUSyncBatchNorm(_BatchNorm):
+    """What torch's ``SyncBatchNorm`` does, on GPUs only. Every process must have equally many samples."""
 
     def forward(self, features: Tensor) -> Tensor:
         """features: (B, C, ...)."""
         world = get_world_size()
         if not self.training or world == 1:
-            return functional.batch_norm(
-                features,
-                self.running_mean,
-                self.running_var,
-                self.weight,
-                self.bias,
-                self.training,
-                self.momentum or 0.0,
-                self.eps,
-            )
+            return super().forward(features)
         others = [0, *range(2, features.ndim)]
         shape = (1, -1, *(1 for _ in others[1:]))
         mean = all_reduce(features.mean(others)) / world
@@ -33,11 +24,15 @@ class CPUSyncBatchNorm(nn.SyncBatchNorm):
         scale = self.weight * (variance + self.eps).rsqrt()
         return centred * scale.view(shape) + self.bias.view(shape)
 
+    def _check_input_dim(self, features: Tensor) -> None:
+        """Any number of dimensions will do."""
+
     @torch.no_grad()
     def _keep(self, mean: Tensor, variance: Tensor, count: int) -> None:
         """Running statistics; the variance is the unbiased one, as torch's."""
-        if self.running_mean is None or self.running_var is None or self.momentum is None:
+        if self.running_mean is None or self.running_var is None:
             return
+        assert self.momentum is not None
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance * (count / max(count - 1, 1)), self.momentum)
         if self.num_batches_tracked is not None:
