@@ -18,8 +18,8 @@ from tests.engine.test_distributed import SCRIPT, linux, running
 from tests.engine.test_many_processes import R50
 from tests.trackers import CONFIGS
 
-# ends all processes of the run at the iteration that KILL_AT names, as `kill -9` does; at '<iteration>w' while
-# the checkpoint of that iteration is being written
+# ends all processes of the run at the iteration that KILL_AT names, as `kill -9` does; at '<iteration>w'
+# while the checkpoint of that iteration is being written
 KILLER = """
 import os, signal
 from mmengine.dist import barrier
