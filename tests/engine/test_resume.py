@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,12 @@ from mmgtrack.datasets import EpochSampler
 from mmgtrack.engine.resume import last_complete_checkpoint
 from mmgtrack.errors import CheckpointError, OutputError
 from tests.engine.test_training import clips, small_runner  # noqa: F401  (clips is a fixture)
+
+
+@pytest.fixture(autouse=True)
+def plain_configs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Laying out a config for the logs takes seconds."""
+    monkeypatch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **_: (text, True))
 
 
 def write(folder: Path, *names: str) -> None:
@@ -139,7 +146,7 @@ def run(clips: Path, folder: Path, **kwargs: Any) -> tuple[list[int], Runner]:  
         'val_cfg': None,
         'val_dataloader': None,
         'val_evaluator': None,
-        **kwargs.pop('options', {}),
+        **deepcopy(kwargs.pop('options', {})),  # mmengine takes out _delete_
     }
     runner = small_runner(clips, folder, options=options, **kwargs)
     watch = Watch()

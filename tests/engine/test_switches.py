@@ -21,6 +21,14 @@ from tests.engine.test_training import clips, options  # noqa: F401  (clips is a
 from tests.trackers import CONFIGS
 
 LIGHT = CONFIGS / 'globaltrack_mobilenetv2_lite.py'
+
+
+@pytest.fixture(autouse=True)
+def plain_configs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Laying out a config for the logs takes seconds."""
+    monkeypatch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **_: (text, True))
+
+
 HOOKS = [dict(type='mmgtrack.SeedHook')]
 
 
