@@ -13,8 +13,6 @@ from mmgtrack.registry import HOOKS
 class CheckpointHook(_CheckpointHook):
     """mmengine's, but with ``max_keep_ckpts`` the oldest file goes when the newest is there, not before."""
 
-    priority = _CheckpointHook.priority
-
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
         outdated = None
         is_full = self.max_keep_ckpts > 0 and len(self.keep_ckpt_ids) == self.max_keep_ckpts

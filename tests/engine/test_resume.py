@@ -1,0 +1,218 @@
+"""Which checkpoint a run goes on with, and at which sample."""
+
+import re
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmgtrack.checkpoint import load_checkpoint_file
+from mmgtrack.datasets import EpochSampler
+from mmgtrack.engine.resume import last_complete_checkpoint
+from mmgtrack.errors import CheckpointError, OutputError
+from tests.engine.test_training import clips, small_runner  # noqa: F401  (clips is a fixture)
+
+
+@pytest.fixture(autouse=True)
+def plain_configs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Laying out a config for the logs takes seconds."""
+    monkeypatch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **_: (text, True))
+
+
+def write(folder: Path, *names: str) -> None:
+    for name in names:
+        state = {'state_dict': {'a': torch.ones(100)}, 'message_hub': {}, 'meta': {'epoch': 0, 'iter': 0}}
+        torch.save(state, folder / name)
+
+
+def name_last(folder: Path, name: str) -> None:
+    (folder / 'last_checkpoint').write_text(name and str(folder / name))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:200])
+
+
+def named(folder: Path) -> None:
+    write(folder, 'epoch_1.pth', 'epoch_2.pth')
+    name_last(folder, 'epoch_2.pth')
+
+
+def moved(folder: Path) -> None:
+    write(folder, 'epoch_1.pth', 'epoch_2.pth')
+    (folder / 'last_checkpoint').write_text('/gone/work_dirs/run/epoch_2.pth')
+
+
+def missing(folder: Path) -> None:
+    write(folder, 'epoch_2.pth', 'epoch_9.pth', 'epoch_10.pth')
+    name_last(folder, 'epoch_11.pth')
+
+
+def truncated(folder: Path) -> None:
+    write(folder, 'iter_8.pth', 'iter_10.pth', 'iter_12.pth')
+    name_last(folder, 'iter_12.pth')
+    cut(folder / 'iter_12.pth')
+    cut(folder / 'iter_10.pth')
+
+
+def older_only(folder: Path) -> None:
+    """A newer file is not what was asked for."""
+    write(folder, 'iter_8.pth', 'iter_10.pth', 'iter_12.pth')
+    name_last(folder, 'iter_10.pth')
+    cut(folder / 'iter_10.pth')
+
+
+def unnamed(folder: Path) -> None:
+    write(folder, 'epoch_1.pth', 'epoch_2.pth')
+
+
+def empty_name(folder: Path) -> None:
+    unnamed(folder)
+    name_last(folder, '')
+
+
+def weights_only(folder: Path) -> None:
+    write(folder, 'epoch_1.pth')
+    torch.save({'a': torch.ones(2)}, folder / 'epoch_2.pth')
+    name_last(folder, 'epoch_2.pth')
+
+
+@pytest.mark.parametrize(
+    'prepare, found, remark',
+    [
+        (named, 'epoch_2.pth', None),
+        (moved, 'epoch_2.pth', None),
+        (missing, 'epoch_10.pth', 'no checkpoint file .*epoch_11.pth'),
+        (truncated, 'iter_8.pth', 'cannot read .*iter_12.pth'),
+        (older_only, 'iter_8.pth', 'cannot read .*iter_10.pth'),
+        (unnamed, 'epoch_2.pth', 'the file last_checkpoint is missing or empty'),
+        (empty_name, 'epoch_2.pth', 'the file last_checkpoint is missing or empty'),
+        (weights_only, 'epoch_1.pth', 'epoch_2.pth holds weights and no state of a training run'),
+    ],
+)
+def test_the_last_complete_checkpoint(
+    tmp_path: Path, prepare: Callable[[Path], None], found: str, remark: str | None
+) -> None:
+    prepare(tmp_path)
+    (tmp_path / 'iter_14.pth.part').write_bytes(b'half')
+    path, said = last_complete_checkpoint(str(tmp_path))
+    assert path == str(tmp_path / found)
+    assert not (tmp_path / 'iter_14.pth.part').exists()
+    if remark is None:
+        assert said is None
+    else:
+        assert said and re.search(f'^RESUME: .*{remark}.*goes on with .*{found} instead$', said)
+
+
+def test_an_empty_folder_has_none(tmp_path: Path) -> None:
+    assert last_complete_checkpoint(str(tmp_path)) == (None, None)
+
+
+def test_none_that_can_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
+    named(tmp_path)
+    for path in tmp_path.glob('*.pth'):
+        cut(path)
+    with pytest.raises(CheckpointError, match=r'nothing to resume .*epoch_2\.pth.*--resume FILE') as refused:
+        last_complete_checkpoint(str(tmp_path))
+    assert '\n' not in str(refused.value)
+
+
+class Watch(Hook):
+    """The samples a run saw."""
+
+    priority = 'LOWEST'
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        self.seen += [sample.sample_index for sample in data_batch['data_samples']]
+
+
+def run(clips: Path, folder: Path, **kwargs: Any) -> tuple[list[int], Runner]:  # noqa: F811
+    """Three epochs of two batches of two, a checkpoint after each batch."""
+    options = {
+        'default_hooks.checkpoint': dict(
+            type='CheckpointHook', by_epoch=False, interval=1, max_keep_ckpts=-1
+        ),
+        'train_cfg.max_epochs': 3,
+        'val_cfg': None,
+        'val_dataloader': None,
+        'val_evaluator': None,
+        **deepcopy(kwargs.pop('options', {})),  # mmengine takes out _delete_
+    }
+    runner = small_runner(clips, folder, options=options, **kwargs)
+    watch = Watch()
+    runner.register_hook(watch)
+    runner.train()
+    return watch.seen, runner
+
+
+def compare(one: Path, other: Path) -> None:
+    first, second = (load_checkpoint_file(path) for path in (one, other))
+    for part in ('state_dict', 'ema_state_dict'):
+        for key, weight in first[part].items():
+            torch.testing.assert_close(second[part][key], weight, rtol=0, atol=1e-6, msg=f'{part} {key}')
+
+
+ITERATIONS = {'train_cfg': dict(_delete_=True, type='IterBasedTrainLoop', max_iters=6, val_interval=100)}
+
+
+@pytest.mark.parametrize('options', [{}, ITERATIONS], ids=['epochs', 'iterations'])
+def test_a_run_goes_on_at_the_next_sample(clips: Path, tmp_path: Path, options: dict) -> None:  # noqa: F811
+    options = {**options, 'param_scheduler': []}
+    seen, _ = run(clips, tmp_path / 'whole', options=options)
+    assert seen == [*range(12)]
+    start = tmp_path / 'whole/iter_3.pth'
+    again, _ = run(clips, tmp_path / 'resumed', resume=str(start), options=options)
+    assert again == [*range(6, 12)]
+    compare(tmp_path / 'whole/iter_6.pth', tmp_path / 'resumed/iter_6.pth')
+
+
+def test_another_batch_keeps_the_order_of_samples(clips: Path, tmp_path: Path) -> None:  # noqa: F811
+    run(clips, tmp_path / 'twos')
+    start = str(tmp_path / 'twos/iter_3.pth')
+    seen, runner = run(clips, tmp_path / 'ones', resume=start, options={'train_dataloader.batch_size': 1})
+    assert seen == [*range(6, 12)] and runner.iter == 12
+    (log,) = (tmp_path / 'ones').glob('*/*.log')
+    said = 'the batch of all processes was 2 and is 1: goes on as iteration 6, 2 samples into the epoch'
+    assert said in log.read_text()
+
+
+def test_the_newest_is_whole_before_the_oldest_goes(
+    clips: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With a single one kept, a full disk leaves the one before."""
+    from mmengine.fileio import LocalBackend
+
+    write_file = LocalBackend.put
+
+    def put(self: LocalBackend, content: bytes, path: str) -> None:
+        if 'iter_3' in str(path):
+            write_file(self, content[:1000], path)
+            raise OSError(28, 'No space left on device')
+        write_file(self, content, path)
+
+    monkeypatch.setattr(LocalBackend, 'put', put)
+    with pytest.raises(OutputError, match=r'cannot write the checkpoint .*iter_3\.pth: No space left'):
+        run(clips, tmp_path, options={'default_hooks.checkpoint.max_keep_ckpts': 1})
+    assert [path.name for path in tmp_path.glob('*.pth*')] == ['iter_2.pth']
+    assert load_checkpoint_file(tmp_path / 'iter_2.pth')['meta']['iter'] == 2
+
+
+def test_the_sampler_passes_over_what_was_seen() -> None:
+    sampler = EpochSampler(range(10))
+    sampler.set_epoch(2)
+    sampler.skip(4)
+    assert list(sampler) == [24, 25, 26, 27, 28, 29] and len(sampler) == 10
+    sampler.set_epoch(3)
+    assert list(sampler) == [*range(30, 40)]
