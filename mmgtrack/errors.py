@@ -4,6 +4,8 @@ Every error a user can cause is one of these: one line that says what was expect
 to do. The command line prints that line and exits with status 2.
 """
 
+import traceback
+
 
 class MMGTrackError(Exception):
     """Root of every error that mmgtrack raises on purpose."""
@@ -62,3 +64,11 @@ class ImportOrderError(MMGTrackError, ImportError):
 
 class MissingDependencyError(MMGTrackError, ImportError):
     """A package that this function needs is not installed."""
+
+
+def first_line(error: BaseException) -> str:
+    """Type and text of anyone's error, in one line; without text, as asserts are, the code that raised it."""
+    text = (str(error).strip().splitlines() or [''])[0]
+    if not text and error.__traceback__ is not None:
+        text = traceback.extract_tb(error.__traceback__)[-1].line or ''
+    return f'{type(error).__name__}: {text}'

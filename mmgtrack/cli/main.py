@@ -19,6 +19,7 @@ from mmgtrack.version import __version__
 COMMANDS = (
     'track',
     'models',
+    'train',
     'evaluate',
     'compare',
     'submit',
@@ -26,6 +27,8 @@ COMMANDS = (
     'calibrate',
     'convert',
     'browse-data',
+    'label',
+    'check-data',
 )
 
 EXIT_BAD_INPUT = 2

@@ -54,11 +54,17 @@ def draw_role(sample: dict[str, Any], role: str, side: int = 400) -> np.ndarray:
 def role_title(data: ClipSample, role: str) -> str:
     """Where a role's frame lies: its number, that relative to the first role's, or another clip."""
     first = next(iter(data.source))
-    if data.clip[role] != data.clip[first]:
+    if _of_other_clip(data, role, first):
         return f'{role}: {data.clip[role]}'
     if role == first:
         return f'{data.frame[role]} {role}'
     return f'{data.frame[role] - data.frame[first]:+d} {role}'
+
+
+def _of_other_clip(data: ClipSample, role: str, first: str) -> bool:
+    """Clips of two data sets may have one name; then the folder tells a negative's apart."""
+    folders = {Path(data.source[name]).parent for name in (role, first)}
+    return data.clip[role] != data.clip[first] or (data.negative and len(folders) > 1)
 
 
 def _row(cells: Items[np.ndarray], width: int, step: int) -> np.ndarray:

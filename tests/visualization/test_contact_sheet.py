@@ -25,9 +25,14 @@ HEIGHT, WIDTH = 60, 90
 
 def sample(search_boxes: list[list[float]], **facts: Any) -> dict[str, Any]:
     """A black query with a box, and a black search image with the given ones."""
-    given = {'clip': {'query': 'cup', 'search': 'cup'}, 'frame': {'query': 4, 'search': 7}, **facts}
-    data = ClipSample(metainfo={'sample_index': 3, 'negative': False, 'source_name': 'LaSOT a/b/c', **given})
-    data.set_metainfo({'source': {'query': '4.jpg', 'search': '7.jpg'}})
+    given = {
+        'clip': {'query': 'cup', 'search': 'cup'},
+        'frame': {'query': 4, 'search': 7},
+        'source': {'query': 'a/4.jpg', 'search': 'a/7.jpg'},
+        'negative': False,
+        **facts,
+    }
+    data = ClipSample(metainfo={'sample_index': 3, 'source_name': 'LaSOT a/b/c', **given})
     data.instances = {
         role: InstanceData(bboxes=torch.tensor(boxes).reshape(-1, 4), ids=torch.arange(len(boxes)))
         for role, boxes in (('query', [[12.0, 13.0, 30.0, 42.0]]), ('search', search_boxes))
@@ -89,8 +94,13 @@ def test_padding_is_grey() -> None:
         ({'frame': {'query': 4, 'search': 1}}, ['4 query', '-3 search']),
         ({'frame': {'query': 0, 'search': 0}}, ['0 query', '+0 search']),
         ({'clip': {'query': 'cup', 'search': 'dog'}, 'negative': True}, ['4 query', 'search: dog']),
+        ({'negative': True}, ['4 query', '+3 search']),
+        (
+            {'source': {'query': 'a/4.jpg', 'search': 'b/7.jpg'}, 'negative': True},
+            ['4 query', 'search: cup'],
+        ),
     ],
-    ids=['after', 'before', 'still', 'other clip'],
+    ids=['after', 'before', 'still', 'other clip', 'hidden', 'other clip of the same name'],
 )
 def test_titles(facts: dict[str, Any], titles: list[str]) -> None:
     data = sample([], **facts)['data_samples']
