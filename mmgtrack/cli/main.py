@@ -19,6 +19,7 @@ from mmgtrack.version import __version__
 COMMANDS = (
     'track',
     'models',
+    'train',
     'evaluate',
     'compare',
     'submit',

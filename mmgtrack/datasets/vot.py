@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmgtrack.datasets.benchmarks import PlacedReader
 from mmgtrack.datasets.data_root import checked_root
 from mmgtrack.datasets.layouts import LAYOUTS
+from mmgtrack.datasets.placed_reader import PlacedReader
 from mmgtrack.datasets.places import Place, Wanted, find_places
 from mmgtrack.errors import DataError
 from mmgtrack.formats.disk import kind_of, read_text
