@@ -15,7 +15,7 @@ from mmgtrack.errors import InputError, MMGTrackError
 from mmgtrack.version import __version__
 
 # each module offers add_parser(subparsers) and run(args) -> exit status
-COMMANDS = ('track', 'models', 'evaluate', 'compare', 'submit', 'doctor', 'calibrate', 'convert')
+COMMANDS = ('track', 'models', 'test', 'evaluate', 'compare', 'submit', 'doctor', 'calibrate', 'convert')
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -45,7 +45,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit status: 0 done, 2 bad input, 130 interrupted, 141 output closed."""
+    """Run a command; return the exit status.
+
+    0 done, 1 done in part, 2 bad input, 130 interrupted, 141 output closed.
+    """
     try:
         words = _join_negative_boxes(sys.argv[1:] if argv is None else argv)
         args, surplus = build_parser().parse_known_args(words)
