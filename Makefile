@@ -27,8 +27,9 @@ demo: $(VENV)/runtime.installed
 	@echo 'Look at $(OUT)/tracked.mp4; the numbers are in $(OUT)/track_1.csv. For the commands of the documentation:'
 	@echo '    . $(VENV)/bin/activate'
 
+# a file of tests stays in one process, for what its tests share
 test: $(VENV)/development.installed
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(PYTEST_ARGS)
 
 lint: style types imports
 

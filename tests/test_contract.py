@@ -254,7 +254,7 @@ def test_no_candidate_repeats_the_last_box_with_score_zero(clip: tuple) -> None:
 
 def test_a_window_without_a_finite_box_repeats_the_last(clip: tuple) -> None:
     frames, boxes = clip
-    tracker = TRACKERS['correlation_window']().double()
+    tracker = TRACKERS['template_matching']().double()
     tracker.calibration = Calibration(scale=0.2, offset=3.0, threshold=0.0)
     state = tracker.encode(frames[0], boxes)
     blind = dataclasses.replace(state, templates=torch.full_like(state.templates, float('nan')))
@@ -262,6 +262,12 @@ def test_a_window_without_a_finite_box_repeats_the_last(clip: tuple) -> None:
     torch.testing.assert_close(tracks.boxes, state.boxes.expand(2, -1, -1))
     assert (tracks.scores == 0).all() and not tracks.present.any()
     torch.testing.assert_close(after.boxes, state.boxes)
+
+
+@pytest.mark.parametrize('mode', ['loss', 'predict', 'tensor'])
+def test_a_tracker_that_learns_nothing_says_so(mode: str) -> None:
+    with pytest.raises(InputError, match='TemplateMatching only tracks: to learn, it needs a method'):
+        TRACKERS['template_matching']()({}, [], mode=mode)
 
 
 def test_float32_chunks_agree(clip: tuple) -> None:

@@ -1,6 +1,7 @@
 """The documentation names files, options and targets that exist."""
 
 import argparse
+import ast
 import re
 import subprocess
 import sys
@@ -10,13 +11,13 @@ import pytest
 
 from mmgtrack.cli.main import COMMANDS, build_parser
 from mmgtrack.evaluation.benchmarks import BENCHMARKS, all_protocols
+from mmgtrack.packaged_configs import run_config
+from tests.pages import ROOT, blocks_of, commands_of, write_files
 
-ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / 'README.md', ROOT / 'CHANGELOG.md', *sorted((ROOT / 'docs').rglob('*.md'))]
 TOOLS = (
     'tools/train.py',
     'tools/test.py',
-    'tools/data/browse.py',
     'tools/analysis/benchmark.py',
     'tools/analysis/evaluation_speed.py',
     'tools/analysis/fast_path.py',
@@ -26,13 +27,6 @@ TOOLS = (
 FLAG = re.compile(r'(?<![\w-])--[a-z][a-z_-]*')
 
 pages = pytest.mark.parametrize('page', PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-
-
-def commands_of(page: Path) -> list[str]:
-    """Command lines in code blocks, without comments."""
-    blocks = re.findall(r'```sh\n(.*?)```', page.read_text(encoding='utf-8'), re.DOTALL)
-    lines = '\n'.join(blocks).replace('\\\n', ' ').splitlines()
-    return [re.split(r'\s#', line)[0].strip() for line in lines if line.strip()]
 
 
 def options_of(command: str) -> set[str]:
@@ -62,6 +56,27 @@ def test_commands_and_their_options_exist(page: Path) -> None:
         if 'mmgtrack' in words[0].split('/')[-1]:
             assert words[1] in COMMANDS, line
             assert set(FLAG.findall(line)) <= options_of(words[1]), line
+
+
+@pages
+def test_python_is_python_and_imports_what_exists(page: Path) -> None:
+    for block in blocks_of(page, 'python'):
+        tree = ast.parse(block.replace(', …', '').replace('…', '...'))
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        ours = [node for node in imports if str(node.module).startswith('mmgtrack')]
+        exec(compile(ast.Module(ours, []), page.name, 'exec'), {})
+
+
+@pages
+def test_configs_are_read(page: Path, tmp_path: Path) -> None:
+    """Those that name their base, which another file of the page may be."""
+    write_files(page, tmp_path)
+    config = tmp_path / 'block.py'
+    for block in blocks_of(page, 'python'):
+        # one that uses mmtrack is read where that is installed: tests/compat
+        if re.search('^_base_ =', block, re.MULTILINE) and 'compat.mmtrack' not in block:
+            config.write_text(block, encoding='utf-8')
+            assert isinstance(run_config(config).model, dict)
 
 
 @pages

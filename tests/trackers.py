@@ -1,23 +1,20 @@
 """Small trackers for tests: each name here joins the contract test (tests/test_contract.py)."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, ClassVar
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
 
 import torch
 from mmengine.config import Config
-from torch import Tensor
-from torch.nn import functional
 
 import mmgtrack  # noqa: F401  (operator stand-in before mmdet)
 from mmgtrack.apis.models import build_network
-from mmgtrack.models.base import BaseTracker, WindowPrediction, WindowTracker
-from mmgtrack.models.data_preprocessor import ClipDataPreprocessor
+from mmgtrack.models.base import BaseTracker
 from mmgtrack.models.fast_path import speed_up
-from mmgtrack.structures import State
+from tests.pages import DOCS, ROOT, files_of
 
-CONFIGS = Path(__file__).parents[1] / 'configs'
+CONFIGS = ROOT / 'configs'
 
 # the light GlobalTrack at a quarter of its width
 SMALL: dict[str, Any] = {
@@ -58,68 +55,15 @@ def spread_weights(tracker: BaseTracker) -> None:
             torch.nn.init.normal_(parameter, std=1.5 / fan_in**0.5)
 
 
-@dataclass(frozen=True)
-class CorrelationState(State):
-    """templates: (M, 3, 8, 8) normalised pixels of the first box."""
-
-    templates: Tensor
-
-
-class CorrelationTracker(WindowTracker):
-    """The plainest window tracker: where in twice the box does the picture look like the template?"""
-
-    state_type: ClassVar[type[State]] = CorrelationState
-    name = 'correlation'
-    window = 24  # a window of three boxes a side, eight cells a box
-
-    def __init__(self) -> None:
-        super().__init__(data_preprocessor=ClipDataPreprocessor(resize=(96, 64)))
-
-    def encode_targets(self, frame: Any, boxes: Tensor) -> dict[str, Tensor]:
-        templates = self._sample([frame] * len(boxes), boxes.to(self.data_preprocessor.mean.dtype), 1.0, 8)
-        return dict(templates=_normalised(templates))
-
-    def crop(self, frames: Sequence[Any], state: State) -> Tensor:
-        return self._sample(frames, state.boxes.to(self.data_preprocessor.mean.dtype), 3.0, self.window)
-
-    def predict_windows(self, windows: Tensor, state: State) -> WindowPrediction:
-        count = len(windows)
-        maps = functional.conv2d(_normalised(windows).flatten(0, 1)[None], state.templates, groups=count)[0]
-        scores, best = maps.flatten(1).softmax(1).max(1)
-        size = state.boxes[:, 2:] - state.boxes[:, :2]
-        cells = torch.stack([best % maps.shape[-1], best // maps.shape[-1]], 1).to(size.dtype)
-        corner = state.boxes[:, :2] + (cells / 8 - 1) * size
-        return WindowPrediction(torch.cat([corner, corner + size], 1), scores)
-
-    def update(self, windows: Tensor, state: State, found: WindowPrediction) -> State:
-        return replace(state)
-
-    def loss(self, inputs: dict, data_samples: list) -> dict:
-        return {}
-
-    def predict(self, inputs: dict, data_samples: list) -> list:
-        return []
-
-    def _forward(self, inputs: dict, data_samples: list) -> None:
-        return None
-
-    def _sample(self, frames: Sequence[Any], boxes: Tensor, context: float, cells: int) -> Tensor:
-        """(M, 3, cells, cells) bilinear samples of boxes enlarged by ``context``, grey outside."""
-        patches = []
-        for frame, box in zip(frames, boxes, strict=True):
-            image = torch.as_tensor(frame).permute(2, 0, 1)[None].to(box.dtype) / 255 - 0.5
-            centre, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) * context / 2
-            steps = (torch.arange(cells, dtype=box.dtype) + 0.5) / cells * 2 - 1
-            size = box.new_tensor([image.shape[-1], image.shape[-2]])
-            x, y = ((centre[:, None] + half[:, None] * steps) / size[:, None]) * 2 - 1
-            grid = torch.stack(torch.meshgrid(x, y, indexing='xy'), -1)[None]
-            patches.append(functional.grid_sample(image, grid, align_corners=False)[0])
-        return torch.stack(patches)
-
-
-def _normalised(patches: Tensor) -> Tensor:
-    centred = patches - patches.mean((1, 2, 3), keepdim=True)
-    return centred / centred.flatten(1).norm(dim=1).clamp(min=1e-6)[:, None, None, None] * 8
+def template_matching() -> BaseTracker:
+    """The tracker that docs/add_a_tracker.md writes, from the page itself."""
+    files = files_of(DOCS / 'add_a_tracker.md')
+    if 'template_matching' not in sys.modules:
+        module = sys.modules['template_matching'] = ModuleType('template_matching')
+        exec(compile(files['template_matching.py'], 'docs/add_a_tracker.md', 'exec'), module.__dict__)
+    tracker = build_network(Config.fromstring(files['my_template_matching.py'], '.py'))
+    tracker.name = 'template_matching'
+    return tracker.eval()
 
 
 def fast_global_track() -> BaseTracker:
@@ -195,5 +139,5 @@ TRACKERS: dict[str, Callable[[], BaseTracker]] = {
     'stark': small_stark,
     'stark_fast': fast_stark,
     'stark_updated_query': lambda: small_stark('ablations/stark_s50_updated_query'),
-    'correlation_window': CorrelationTracker,
+    'template_matching': template_matching,
 }

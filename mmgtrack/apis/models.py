@@ -4,7 +4,6 @@ import copy
 import hashlib
 import json
 import os
-import traceback
 import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -16,10 +15,10 @@ from mmengine.registry import DefaultScope
 
 from mmgtrack import zoo
 from mmgtrack.checkpoint import load_checkpoint_file
-from mmgtrack.errors import CheckpointError, InputError, MMGTrackError, ModelNotFoundError
+from mmgtrack.errors import CheckpointError, InputError, MMGTrackError, ModelNotFoundError, first_line
 from mmgtrack.models.base import BaseTracker
 from mmgtrack.models.fast_path import slow_down, speed_up
-from mmgtrack.packaged_configs import PREFIX, find_config
+from mmgtrack.packaged_configs import PREFIX, find_config, run_config
 from mmgtrack.registry import MODELS
 from mmgtrack.structures import Calibration
 
@@ -37,9 +36,9 @@ def load_config(model: str | os.PathLike[str]) -> tuple[str, Config]:
         info = zoo.find_model(text)
         name, path = info.name, zoo.config_path(info)
     try:
-        config = Config.fromfile(path)
-    except Exception as error:  # a config is a program: it can fail in any way
-        raise ModelNotFoundError(f'cannot read the config {path}: {_first_line(error)}') from error
+        config = run_config(path)
+    except InputError as error:
+        raise ModelNotFoundError(str(error)) from error
     if not isinstance(config.get('model'), dict):
         raise ModelNotFoundError(f'the config {path} has no dict named model')
     return name, config
@@ -62,7 +61,7 @@ def build_tracker(
     precision, compile: see ``speed_up``; plain: none of that, layers as they are in training.
     options: config keys to override, dotted.
     Raises ModelNotFoundError, CheckpointError (unreadable, or of another architecture: lists the keys),
-    InputError (no such device). Without any weights it warns and stays random.
+    InputError (no such device). Without any weights for its layers it warns and stays random.
     """
     target = check_device(device)
     content = _read(checkpoint) if checkpoint is not None else None
@@ -71,17 +70,17 @@ def build_tracker(
     source = Path(checkpoint) if checkpoint is not None else _shipped_weights(name)
     tracker = build_network(config)
     digest = hashlib.sha256(json.dumps(_what_counts(config.model), sort_keys=True, default=str).encode())
-    if source is None:
+    if source is not None:
+        content = content or load_checkpoint_file(source)
+        check_made_for(content['meta'].get('config_name'), name, config, source)
+        load_weights(tracker, content, name, str(source))
+        digest.update(zoo.file_sha256(source).encode())
+    elif tracker.state_dict():
         warnings.warn(
             f'{name} comes without weights and none were given: its weights are RANDOM and its tracks '
             'mean nothing; pass checkpoint=FILE, on the command line --checkpoint FILE',
             stacklevel=3,
         )
-    else:
-        content = content or load_checkpoint_file(source)
-        check_made_for(content['meta'].get('config_name'), name, config, source)
-        load_weights(tracker, content, name, str(source))
-        digest.update(zoo.file_sha256(source).encode())
     tracker.name = name
     tracker.fingerprint = digest.hexdigest()
     tracker.to(target).eval()
@@ -105,7 +104,7 @@ def build_network(config: Config) -> BaseTracker:
         raise
     except Exception as error:  # whatever a wrong type, shape or name in the config runs into
         raise InputError(
-            f'the config builds no model: {_first_line(error)}; if it starts from a detector, '
+            f'the config builds no model: {first_line(error)}; if it starts from a detector, '
             'docs/detectors.md says which ones cannot be guided'
         ) from error
     if not isinstance(tracker, BaseTracker):
@@ -194,7 +193,7 @@ def check_device(device: str) -> torch.device:
     except Exception as error:  # torch raises whatever its back-end does
         raise InputError(
             f"device must be one that torch can use here, like 'cpu' or 'cuda:0', got {device!r}: "
-            f'{_first_line(error)}'
+            f'{first_line(error)}'
         ) from error
     return target
 
@@ -221,11 +220,3 @@ def _shipped_weights(name: str) -> Path | None:
 def _some(keys: list[str]) -> str:
     shown = ', '.join(keys[:3])
     return f'{len(keys)} keys' + (f' ({shown}{", ..." if len(keys) > 3 else ""})' if keys else '')
-
-
-def _first_line(error: Exception) -> str:
-    """Type and text of an error; of one without text, as asserts are, the line of code that raised it."""
-    text = (str(error).strip().splitlines() or [''])[0]
-    if not text and error.__traceback__ is not None:
-        text = traceback.extract_tb(error.__traceback__)[-1].line or ''
-    return f'{type(error).__name__}: {text}'

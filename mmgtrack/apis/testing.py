@@ -168,6 +168,10 @@ def _choose_test(settings: Config, options: TestOptions, data_set: DataSet | Non
     """Write into the settings which data, which numbers, and how."""
     for key in (*_TRAINING, *_VALIDATION):
         settings[key] = None
+    # a checkpoint has the averaged weights, as far as it was trained with some
+    settings.custom_hooks = [
+        hook for hook in settings.get('custom_hooks') or [] if not str(hook.get('type')).endswith('EMAHook')
+    ]
     if data_set is not None:
         root = options.data_root or default_data_folder() / data_set.folder
         settings.test_dataloader = dict(

@@ -9,13 +9,26 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn, TextIO
 
 from mmgtrack.errors import InputError, MMGTrackError
 from mmgtrack.version import __version__
 
 # each module offers add_parser(subparsers) and run(args) -> exit status
-COMMANDS = ('track', 'models', 'test', 'evaluate', 'compare', 'submit', 'doctor', 'calibrate', 'convert')
+COMMANDS = (
+    'track',
+    'models',
+    'test',
+    'evaluate',
+    'compare',
+    'submit',
+    'doctor',
+    'calibrate',
+    'convert',
+    'browse-data',
+    'label',
+)
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -40,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--version', action='version', version=f'mmgtrack {__version__}')
     subparsers = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
     for name in COMMANDS:
-        import_module(f'mmgtrack.cli.{name}').add_parser(subparsers)
+        _module(name).add_parser(subparsers)
     return parser
 
 
@@ -53,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         words = _join_negative_boxes(sys.argv[1:] if argv is None else argv)
         args, surplus = build_parser().parse_known_args(words)
         _refuse(surplus, args.command)
-        command = import_module(f'mmgtrack.cli.{args.command}')
+        command = _module(args.command)
         with _one_line_warnings():
             status: int = command.run(args)
         if sys.stdout is not None:  # None where the caller closed it
@@ -72,6 +85,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         # the interpreter flushes stdout once more at exit and would complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
+
+
+def _module(command: str) -> ModuleType:
+    return import_module(f'mmgtrack.cli.{command.replace("-", "_")}')
 
 
 def _refuse(surplus: Sequence[str], command: str) -> None:

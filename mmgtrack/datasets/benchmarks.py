@@ -14,10 +14,11 @@ from mmgtrack.datasets.box_files import corners_of, read_flags, read_numbers
 from mmgtrack.datasets.data_root import checked_root
 from mmgtrack.datasets.frame_filter import FrameFilter
 from mmgtrack.datasets.image_names import images_in
+from mmgtrack.datasets.image_size import image_size
 from mmgtrack.datasets.layouts import LAYOUTS, Layout
 from mmgtrack.datasets.lazy_reader import LazyReader
 from mmgtrack.datasets.places import Place, Wanted, find_places, place_of
-from mmgtrack.datasets.sequence import Sequence, read_frame
+from mmgtrack.datasets.sequence import Sequence
 from mmgtrack.errors import DataError, InputError
 from mmgtrack.formats.disk import kind_of, read_text
 from mmgtrack.formats.nfs_rows import fit_to_images
@@ -60,12 +61,15 @@ class PlacedReader(LazyReader):
         present = np.isfinite(boxes).all(1) & ~self._hidden(name, frames, cover)
         if lost is not None:
             present &= ~lost[: len(frames)]
+        filtered: dict[str, int] = {}
         if self.frame_filter is not None:
-            fits = self.frame_filter.fits(boxes, self._image_size(name, frames), cover)
+            size = self._image_size(name, frames)
+            filtered = self.frame_filter.removed(np.where(present[:, None], boxes, np.nan), size, cover)
+            fits = self.frame_filter.fits(boxes, size, cover)
             boxes[present & ~fits] = np.nan
             labelled &= ~present | fits
             present &= fits
-        return Sequence(name, frames, boxes[:, None], present[:, None], labelled[:, None])
+        return Sequence(name, frames, boxes[:, None], present[:, None], labelled[:, None], filtered=filtered)
 
     def _of_frames(self, rows: np.ndarray, frames: int, truth: Path) -> np.ndarray:
         if self.layout.first_row_only:
@@ -135,8 +139,7 @@ class PlacedReader(LazyReader):
     def _image_size(self, name: str, frames: Names[str]) -> tuple[int, int]:
         """(height, width) of the frames."""
         if self.layout.resolution is None:
-            height, width = read_frame(frames[0]).shape[:2]
-            return height, width
+            return image_size(frames[0])
         file = self._beside(name, self.layout.resolution)
         found = re.search(r'^resolution:\s*\((\d+),\s*(\d+)\)', read_text(file), re.MULTILINE)
         if found is None:

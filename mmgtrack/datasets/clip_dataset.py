@@ -8,11 +8,13 @@ import numpy as np
 from mmcv.transforms import Compose
 from mmengine.structures import InstanceData
 
-from mmgtrack.datasets.clip_sampler import ClipDraw, FrameSampler, RoleFrame
-from mmgtrack.datasets.packing import RoleResult, pack_role, role_input
+from mmgtrack.datasets.clip_sampler import ClipDraw, FrameSampler, Refusal, RoleFrame
+from mmgtrack.datasets.packing import RoleResult, join_roles, role_input
+from mmgtrack.datasets.refusals import no_sample
+from mmgtrack.datasets.role_pipeline import lost_targets, run_transforms
 from mmgtrack.datasets.seeding import seeded
 from mmgtrack.datasets.sequence import Reader, Sequence
-from mmgtrack.errors import DataError, InputError
+from mmgtrack.errors import DataError, FrameError, InputError
 from mmgtrack.registry import DATA_SAMPLERS, DATASETS, TRANSFORMS
 from mmgtrack.structures.clip_sample import ClipSample
 
@@ -28,8 +30,10 @@ class ClipDataset:
     ``dict(inputs={role: (3, H, W) uint8 BGR tensor}, data_samples=ClipSample)``. The sample's instances
     are the targets of the first role; in the other roles those of them that are to be seen there, so an
     empty role means "absent". A draw without target in the query, or without any in the last role though
-    the draw was no negative, or whose pipeline returns None, is redrawn from (seed, n, attempt) in the same
-    source: the shares are the weights, however many clips of a source cannot be used.
+    the draw was no negative, or whose pipeline returns None, or with an image that cannot be read, is redrawn
+    from (seed, n, attempt) in the same source: the shares are the weights, however many clips of a source
+    cannot be used. Where no draw serves, the DataError counts the reasons. The sample names the images that
+    could not be read (``broken_images``).
 
     Args:
         sources: reader configs, each with an optional ``weight`` (share of samples; default 1). A clip is
@@ -64,6 +68,10 @@ class ClipDataset:
         if num_samples < 1 or not sources:
             raise InputError(f'need num_samples >= 1 and a source, got {num_samples}, {len(sources)}')
         self.readers: list[Reader] = [_build_reader(source) for source in sources]
+        self.source_names = [
+            f'{type(reader).__name__} {source.get("root", "")}'.rstrip()
+            for reader, source in zip(self.readers, sources, strict=True)
+        ]
         self.weights = _normalised([float(source.get('weight', 1.0)) for source in sources])
         self.num_samples = num_samples
         self.roles = tuple(roles)
@@ -83,59 +91,70 @@ class ClipDataset:
     def __getitem__(self, index: int) -> dict[str, Any]:
         if index < 0:
             raise IndexError(f'samples are numbered from 0, got {index}')
+        source = self._source(np.random.default_rng((self.seed, index, 0)))
+        refusals: list[Refusal] = []
         for attempt in range(MAX_ATTEMPTS):
-            rng = np.random.default_rng((self.seed, index, attempt))
-            if attempt == 0:
-                source = self._source(rng)
+            made = self._attempt(source, index, attempt)
+            if not isinstance(made, Refusal):
+                broken = {refusal.error.path: str(refusal.error) for refusal in refusals if refusal.error}
+                made['data_samples'].set_metainfo(
+                    {'broken_images': broken, 'source_name': self.source_names[source]}
+                )
+                return made
+            refusals.append(made)
+        raise DataError(no_sample(index, self.source_names[source], refusals))
+
+    def _source(self, rng: np.random.Generator) -> int:
+        return int(rng.choice(len(self.readers), p=self.weights))
+
+    def _attempt(self, source: int, index: int, attempt: int) -> dict[str, Any] | Refusal:
+        rng = np.random.default_rng((self.seed, index, attempt))
+        if attempt == 0:
+            self._source(rng)  # the draw that chose the source
+        try:
             draw = self.sampler.draw(self._clips(source, rng).__next__, len(self.roles), rng)
-            if draw is None:
-                continue
+            if isinstance(draw, Refusal):
+                return draw
             results = self._results(draw, (self.seed, index, attempt))
-            sample = self._pack(index, draw, results) if results is not None else None
-            if sample is not None:
-                return sample
-        raise DataError(
-            f'no usable sample {index} after {MAX_ATTEMPTS} attempts: the pipelines lose the targets, '
-            f'or no clip of source {self.readers.index(source)} fits the sampler'
-        )
+        except FrameError as error:
+            return Refusal('image that cannot be read', error=error)
+        return results if isinstance(results, Refusal) else self._pack(index, draw, results)
 
-    def _source(self, rng: np.random.Generator) -> Reader:
-        return self.readers[rng.choice(len(self.readers), p=self.weights)]
-
-    def _clips(self, source: Reader, rng: np.random.Generator) -> Iterator[Sequence]:
+    def _clips(self, source: int, rng: np.random.Generator) -> Iterator[Sequence]:
         """Random clips: the sample's own, of the source given, then others of any source."""
         while True:
-            yield source[int(rng.integers(len(source)))]
+            reader = self.readers[source]
+            yield reader[int(rng.integers(len(reader)))]
             source = self._source(rng)
 
-    def _results(self, draw: ClipDraw, sample_key: tuple[int, ...]) -> list[RoleResult] | None:
-        """A result for each role; None where a pipeline gives the sample up."""
-        done = []
+    def _results(self, draw: ClipDraw, sample_key: tuple[int, ...]) -> dict[str, RoleResult] | Refusal:
+        """A result for each role, unless a pipeline gives the sample up or loses the query."""
+        done: dict[str, RoleResult] = {}
         for position, (role, frame) in enumerate(zip(self.roles, draw.frames, strict=True), start=1):
             result = self._run(role, frame, sample_key, position)
-            if result is None:
-                return None
-            done.append(result)
+            if isinstance(result, Refusal):
+                return result
+            done[role] = result
+            if len(done[self.roles[0]].ids) == 0:
+                return lost_targets(done, self.min_box_side)
         return done
 
     def _run(
         self, role: str, frame: RoleFrame, sample_key: tuple[int, ...], position: int
-    ) -> RoleResult | None:
+    ) -> RoleResult | Refusal:
         with seeded(*sample_key, position):
-            results = self.pipelines[role](role_input(frame, sample_key))
-        return pack_role(results, self.min_box_side) if results is not None else None
+            transforms = self.pipelines[role].transforms
+            return run_transforms(transforms, role_input(frame, sample_key), self.min_box_side)
 
-    def _pack(self, index: int, draw: ClipDraw, results: list[RoleResult]) -> dict[str, Any] | None:
-        """Join the roles; None where no target is left in the query, or in the last role."""
-        doubtful = np.concatenate([result.doubtful for result in results])
-        targets = np.setdiff1d(results[0].ids, doubtful)
-        instances = {
-            role: result.instances(targets) for role, result in zip(self.roles, results, strict=True)
-        }
+    def _pack(self, index: int, draw: ClipDraw, results: dict[str, RoleResult]) -> dict[str, Any] | Refusal:
+        """Join the roles, unless no target is left in the query, or in the last role."""
+        doubtful = np.concatenate([result.doubtful for result in results.values()])
+        targets = np.setdiff1d(results[self.roles[0]].ids, doubtful)
+        instances = {role: result.instances(targets) for role, result in results.items()}
         if len(targets) == 0 or (len(instances[self.roles[-1]]) == 0 and not self._may_be_empty(draw)):
-            return None
+            return lost_targets(results, self.min_box_side)
         return {
-            'inputs': {role: result.image for role, result in zip(self.roles, results, strict=True)},
+            'inputs': {role: result.image for role, result in results.items()},
             'data_samples': self._sample(index, draw, results, instances),
         }
 
@@ -147,24 +166,16 @@ class ClipDataset:
         self,
         index: int,
         draw: ClipDraw,
-        results: list[RoleResult],
+        results: dict[str, RoleResult],
         instances: dict[str, InstanceData],
     ) -> ClipSample:
-        sample = ClipSample()
-        sample.instances = instances
-        masks = {role: result.mask for role, result in zip(self.roles, results, strict=True)}
-        known = {role: mask for role, mask in masks.items() if mask is not None}
-        if known:
-            sample.masks = known
+        frames = dict(zip(self.roles, draw.frames, strict=True))
+        sample = join_roles(results, instances)
         sample.set_metainfo(
             {
-                'img_shape': {
-                    role: tuple(result.image.shape[-2:])
-                    for role, result in zip(self.roles, results, strict=True)
-                },
-                'flip': {role: result.flip for role, result in zip(self.roles, results, strict=True)},
-                'scale': {role: result.scale for role, result in zip(self.roles, results, strict=True)},
-                'source': {role: frame.path for role, frame in zip(self.roles, draw.frames, strict=True)},
+                'source': {role: frame.path for role, frame in frames.items()},
+                'clip': {role: frame.clip for role, frame in frames.items()},
+                'frame': {role: frame.number for role, frame in frames.items()},
                 'sample_index': index,
                 'negative': draw.negative,
             }

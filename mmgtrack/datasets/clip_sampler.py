@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from mmgtrack.datasets.sequence import Sequence
-from mmgtrack.errors import InputError
+from mmgtrack.errors import FrameError, InputError
 from mmgtrack.registry import DATA_SAMPLERS
 
 FOREIGN_ID = 1_000_000
@@ -18,13 +18,16 @@ FOREIGN_ID = 1_000_000
 class RoleFrame:
     """One frame to load: its file, (n, 4) float32 xyxy boxes, and (n,) int64 ids of their targets.
 
-    ``other_path`` is a frame without any of the sample's targets, for transforms that mix pictures.
+    ``other_path`` is a frame without any of the sample's targets, for transforms that mix pictures; ``clip``
+    and ``number`` say where the frame comes from: a sequence by name, and the place in it from 0.
     """
 
     path: str
     boxes: np.ndarray
     ids: np.ndarray
     other_path: str | None = None
+    clip: str = ''
+    number: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,12 +38,24 @@ class ClipDraw:
     negative: bool
 
 
+@dataclass(frozen=True, eq=False)
+class Refusal:
+    """Why a draw makes no sample, in words without numbers of its own, so that equal reasons can be counted.
+
+    ``clip``: the clip it is about; ``error``: the image that could not be read.
+    """
+
+    reason: str
+    clip: Sequence | None = None
+    error: FrameError | None = None
+
+
 class FrameSampler(Protocol):
     """What ``ClipDataset`` draws frames with, see ``ClipSampler.draw``."""
 
     def draw(
         self, pick: Callable[[], Sequence], num_roles: int, rng: np.random.Generator
-    ) -> ClipDraw | None: ...
+    ) -> ClipDraw | Refusal: ...
 
 
 @DATA_SAMPLERS.register_module()
@@ -86,15 +101,17 @@ class ClipSampler:
         self.max_instances = max_instances
         self.other_clips = other_clips
 
-    def draw(self, pick: Callable[[], Sequence], num_roles: int, rng: np.random.Generator) -> ClipDraw | None:
-        """Draw a clip sample; None where the clip picked cannot serve (the caller tries again).
+    def draw(
+        self, pick: Callable[[], Sequence], num_roles: int, rng: np.random.Generator
+    ) -> ClipDraw | Refusal:
+        """Draw a clip sample, or say why the clip picked cannot serve (the caller tries again).
 
         pick: gives a random clip of the mixture; rng: the generator that ``pick`` draws from too.
         """
         clip = pick()
         frames = self._frames(clip, num_roles, rng)
-        if frames is None:
-            return None
+        if isinstance(frames, Refusal):
+            return frames
         negative = num_roles > 1 and rng.random() < self.negative_prob
         shared = clip.present[frames[0]] & clip.labelled[frames[:-1] if negative else frames].all(0)
         targets = _at_most(np.flatnonzero(shared), self.max_instances, rng)
@@ -102,18 +119,18 @@ class ClipSampler:
         if negative:
             other = self._other_frame(pick(), clip, rng)
             if other is None:
-                return None
+                return Refusal('negative whose other clip is of the same video', clip)
             drawn[-1] = other
         if self.other_clips:
             shown = [frame.path for frame in drawn] + list(clip.frame_paths)
             drawn = [replace(frame, other_path=_other_path(pick, shown, rng)) for frame in drawn]
         return ClipDraw(tuple(drawn), negative)
 
-    def _frames(self, clip: Sequence, num_roles: int, rng: np.random.Generator) -> list[int] | None:
+    def _frames(self, clip: Sequence, num_roles: int, rng: np.random.Generator) -> list[int] | Refusal:
         """A frame index for each role, in the order of the roles."""
         seen = np.flatnonzero(clip.present.any(0))
         if len(seen) == 0:
-            return None
+            return Refusal('clip without a visible target', clip)
         target = rng.choice(seen)
         query = int(rng.choice(np.flatnonzero(clip.present[:, target])))
         usable = (clip.present if self.visibility == 'all' else clip.labelled)[:, target].copy()
@@ -128,7 +145,9 @@ class ClipSampler:
             return frames
         frames.sort()
         # the first role must show the target; with visibility='query' the earliest frame may not
-        return frames if clip.present[frames[0], target] else None
+        if not clip.present[frames[0], target]:
+            return Refusal('clip whose target is hidden in the earliest frame drawn', clip)
+        return frames
 
     def _other_frame(self, other: Sequence, clip: Sequence, rng: np.random.Generator) -> RoleFrame | None:
         if other.shares_video(clip):
@@ -136,7 +155,7 @@ class ClipSampler:
         frame = int(rng.integers(len(other)))
         present = _at_most(np.flatnonzero(other.present[frame]), self.max_instances, rng)
         drawn = _role_frame(other, frame, present)
-        return RoleFrame(drawn.path, drawn.boxes, drawn.ids + FOREIGN_ID)
+        return replace(drawn, ids=drawn.ids + FOREIGN_ID)
 
 
 def _at_most(items: np.ndarray, limit: int, rng: np.random.Generator) -> np.ndarray:
@@ -146,7 +165,7 @@ def _at_most(items: np.ndarray, limit: int, rng: np.random.Generator) -> np.ndar
 def _role_frame(clip: Sequence, frame: int, targets: np.ndarray) -> RoleFrame:
     """The frame with those of the targets that are present in it; the id of a target is its column."""
     shown = targets[clip.present[frame, targets]].astype(np.int64)
-    return RoleFrame(clip.frame_paths[frame], clip.boxes[frame, shown], shown)
+    return RoleFrame(clip.frame_paths[frame], clip.boxes[frame, shown], shown, clip=clip.name, number=frame)
 
 
 def _other_path(pick: Callable[[], Sequence], shown: list[str], rng: np.random.Generator) -> str | None:

@@ -9,7 +9,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from mmgtrack.errors import DataError
+from mmgtrack.errors import DataError, FrameError
 
 FILM_SUFFIXES = frozenset({'.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg'})
 _NEAR = 32
@@ -27,7 +27,7 @@ class Film:
     the one that it had when the film was decoded from the beginning; that is done once, at the first jump.
     Films whose times do not rise are decoded from the beginning each time.
 
-    Raises DataError where the file cannot be opened.
+    Raises FrameError where the file cannot be opened.
     """
 
     def __init__(self, path: str) -> None:
@@ -37,17 +37,20 @@ class Film:
         self._times: list[float] | None = None
 
     def frame(self, number: int) -> np.ndarray:
-        """(H, W, 3) uint8 BGR of the frame with that number, from 0. Raises DataError past the end."""
+        """(H, W, 3) uint8 BGR of the frame with that number, from 0. Raises FrameError past the end."""
         if not 0 <= number - self._position <= _NEAR:
             self._jump(number)
         while self._position < number:
             if not self._capture.grab():
-                raise DataError(f'{self.path} has no frame {number}: it ends after {self._position + 1}')
+                raise self._refusal(number, f'it ends after {self._position + 1}')
             self._position += 1
         ok, image = self._capture.retrieve()
         if not ok or image is None:
-            raise DataError(f'{self.path}: frame {number} cannot be decoded')
+            raise self._refusal(number, 'it cannot be decoded')
         return image
+
+    def _refusal(self, number: int, reason: str) -> FrameError:
+        return FrameError(f'{self.path} has no frame {number}: {reason}', film_path(self.path, number))
 
     def close(self) -> None:
         """Give back the decoder."""
@@ -85,8 +88,22 @@ class Film:
         self._position = -1
 
 
-_films: OrderedDict[tuple[int, str, int], Film] = OrderedDict()
+_films: OrderedDict[tuple[str, int], Film] = OrderedDict()
+_inherited: list[OrderedDict[tuple[str, int], Film]] = []
 _lock = threading.Lock()
+
+
+def _begin_anew() -> None:
+    """In a forked process: the parent's decoders share their place in the file with it, so they are not used;
+    nor are they closed, which would wait for threads that only the parent has.
+    """
+    global _films, _lock
+    _inherited.append(_films)
+    _films, _lock = OrderedDict(), threading.Lock()
+
+
+if hasattr(os, 'register_at_fork'):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def film_path(film: str, number: int) -> str:
@@ -104,16 +121,15 @@ def split_film_path(path: str) -> tuple[str, int] | None:
 def read_film_frame(film: str, number: int) -> np.ndarray:
     """(H, W, 3) uint8 BGR; the films read last stay open, in every process its own.
 
-    Raises DataError that names the film where it cannot be opened, or has no such frame.
+    Raises FrameError that names the film where it cannot be opened, or has no such frame.
     """
     try:
         changed = os.stat(film).st_mtime_ns
     except (OSError, ValueError) as error:
-        raise DataError(
-            f'cannot open the video {film}: {getattr(error, "strerror", None) or error}'
+        raise FrameError(
+            f'cannot open the video {film}: {getattr(error, "strerror", None) or error}', film
         ) from error
-    # a forked process shares the file's position with its parent: it opens its own
-    key = (os.getpid(), film, changed)
+    key = (film, changed)
     with _lock:
         found = _films.pop(key, None) or Film(film)
         _films[key] = found
@@ -139,7 +155,7 @@ def _opened(path: str) -> cv2.VideoCapture:
     has_ffmpeg = cv2.CAP_FFMPEG in cv2.videoio_registry.getBackends()
     capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG if has_ffmpeg else cv2.CAP_ANY)
     if not capture.isOpened():
-        raise DataError(f'cannot open the video {path}: it is missing, damaged, or of an unknown kind')
+        raise FrameError(f'cannot open the video {path}: it is missing, damaged, or of an unknown kind', path)
     return capture
 
 

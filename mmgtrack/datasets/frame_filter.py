@@ -32,14 +32,45 @@ class FrameFilter:
 
         cover: (F,) visible part of the target in each frame, in any unit.
         """
+        fit = np.isfinite(boxes).all(1)
+        for passed in self._passed(boxes, size, cover).values():
+            fit &= passed
+        return fit
+
+    def removed(
+        self, boxes: np.ndarray, size: tuple[int, int], cover: np.ndarray | None = None
+    ) -> dict[str, int]:
+        """How many of the boxes each rule takes out, arguments as of ``fits``.
+
+        A box that breaks several rules counts for the first of them, nan rows for none.
+        """
+        left = np.isfinite(boxes).all(1)
+        counts = {}
+        for rule, passed in self._passed(boxes, size, cover).items():
+            number = int((left & ~passed).sum())
+            left &= passed
+            if number:
+                counts[f'{rule}={getattr(self, rule)}'] = number
+        return counts
+
+    def _passed(
+        self, boxes: np.ndarray, size: tuple[int, int], cover: np.ndarray | None
+    ) -> dict[str, np.ndarray]:
+        """(F,) bool by rule."""
         # corners in float32: to a thousandth of a pixel, or a side of 10 would miss its own limit
         sides = (boxes[:, 2:].astype(np.float64) - boxes[:, :2]).round(3)
-        shares = sides / [size[1], size[0]]
         with np.errstate(divide='ignore', invalid='ignore'):
             aspect = sides[:, 0] / sides[:, 1]
-        fit = (sides.prod(1) > self.min_area) & (aspect >= self.aspect[0]) & (aspect < self.aspect[1])
-        for values, (least, largest) in ((sides, self.sides), (shares, self.shares)):
-            fit &= ((values >= least) & (values <= largest)).all(1)
+        passed = {
+            'min_area': sides.prod(1) > self.min_area,
+            'sides': _within(sides, self.sides),
+            'shares': _within(sides / [size[1], size[0]], self.shares),
+            'aspect': (aspect >= self.aspect[0]) & (aspect < self.aspect[1]),
+        }
         if cover is not None and self.min_cover is not None:
-            fit &= cover > max(self.min_cover[0], self.min_cover[1] * cover.max(initial=0.0))
-        return fit
+            passed['min_cover'] = cover > max(self.min_cover[0], self.min_cover[1] * cover.max(initial=0.0))
+        return passed
+
+
+def _within(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+    return ((values >= limits[0]) & (values <= limits[1])).all(1)

@@ -1,8 +1,10 @@
 """Between a drawn frame, the dict that mmdet's transforms work on, and the tensors of a sample."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from mmengine.structures import InstanceData
@@ -10,6 +12,7 @@ from torch import Tensor
 
 from mmgtrack.datasets.clip_sampler import RoleFrame
 from mmgtrack.geometry import clip_boxes
+from mmgtrack.structures.clip_sample import ClipSample
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +26,7 @@ class RoleResult:
     - ``scale``: pixels of ``image`` a pixel of the stored frame, along x; 1 where no transform says.
     - ``flip``: whether it is mirrored left to right.
     - ``mask``: (H, W) bool, True where ``image`` is padding; None where no transform says.
+    - ``lost_by``: the transforms that left fewer usable targets than there were before them.
     """
 
     image: Tensor
@@ -32,6 +36,7 @@ class RoleResult:
     scale: float = 1.0
     flip: bool = False
     mask: Tensor | None = None
+    lost_by: tuple[str, ...] = ()
 
     def instances(self, targets: np.ndarray) -> InstanceData:
         """The targets (ids, sorted) that are to be seen in this role, in the order of ``targets``."""
@@ -58,27 +63,62 @@ def role_input(frame: RoleFrame, sample_key: tuple[int, ...]) -> dict[str, Any]:
     }
 
 
-def pack_role(results: dict[str, Any], min_side: float) -> RoleResult:
+def join_roles(results: Mapping[str, RoleResult], instances: dict[str, InstanceData]) -> ClipSample:
+    """A sample with what each role has after its pipeline; where the images are from is left to be said."""
+    sample = ClipSample()
+    sample.instances = instances
+    masks = {role: result.mask for role, result in results.items() if result.mask is not None}
+    if masks:
+        sample.masks = masks
+    sample.set_metainfo(
+        {
+            'img_shape': {role: tuple(result.image.shape[-2:]) for role, result in results.items()},
+            'flip': {role: result.flip for role, result in results.items()},
+            'scale': {role: result.scale for role, result in results.items()},
+        }
+    )
+    return sample
+
+
+def usable_boxes(results: dict[str, Any], min_side: float) -> tuple[np.ndarray, np.ndarray]:
+    """(n, 4) float32 boxes clipped to the image, and (n,) bool: neither too small nor flagged."""
+    boxes = clip_boxes(results['gt_bboxes'].tensor.float(), results['img'].shape[:2]).numpy()
+    flagged = np.asarray(results['gt_ignore_flags'], dtype=bool)
+    return boxes, (_least_sides(boxes) >= min_side) & ~flagged
+
+
+def pack_role(results: dict[str, Any], min_side: float, lost_by: tuple[str, ...] = ()) -> RoleResult:
     """Turn a pipeline's output into tensors.
 
     Boxes are clipped to the image. A box with a side below ``min_side`` pixels, or flagged by a
     transform (``gt_ignore_flags``), is doubtful; a box outside the image is gone.
     """
-    image = results['img']
-    if image.dtype != np.uint8:  # photometric transforms leave unclipped floats
-        image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
-    boxes = clip_boxes(results['gt_bboxes'].tensor.float(), image.shape[:2])
-    sides = (boxes[:, 2:] - boxes[:, :2]).amin(1).numpy()
+    image = _planes(results['img'])
+    boxes, usable = usable_boxes(results, min_side)
     ids = np.asarray(results['gt_bboxes_labels'], dtype=np.int64)
-    flagged = np.asarray(results['gt_ignore_flags'], dtype=bool)
-    usable = (sides >= min_side) & ~flagged
     mask = results.get('mask')
     return RoleResult(
-        image=torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))),
-        boxes=boxes[torch.from_numpy(usable)],
+        image=torch.from_numpy(image),
+        boxes=torch.from_numpy(boxes[usable]),
         ids=ids[usable],
-        doubtful=ids[~usable & (sides > 0)],
+        doubtful=ids[~usable & (_least_sides(boxes) > 0)],
         scale=float(results.get('scale_factor', (1.0, 1.0))[0]),  # mmcv's Resize sets it
         flip=bool(results.get('flip', False)) and results.get('flip_direction') == 'horizontal',
         mask=None if mask is None else torch.from_numpy(np.ascontiguousarray(mask, dtype=bool)),
+        lost_by=lost_by,
     )
+
+
+def _planes(image: np.ndarray) -> np.ndarray:
+    """(3, H, W) uint8 of (H, W, 3) grey levels, rounded half to even and clipped."""
+    if image.strides[1] < 0:  # a mirrored view, which numpy copies three times slower than OpenCV mirrors
+        image = cv2.flip(image[:, ::-1], 1)
+    if image.dtype != np.uint8:  # photometric transforms leave unclipped floats
+        image = cv2.add(image, 0, dtype=cv2.CV_8U)
+    return np.stack(cv2.split(image))
+
+
+def _least_sides(boxes: np.ndarray) -> np.ndarray:
+    """(n,) the shorter side of each box."""
+    sides: np.ndarray = (boxes[:, 2:] - boxes[:, :2]).min(1)
+    return sides

@@ -1,13 +1,15 @@
 """What every reader yields: one video, or one still image, with the boxes of its targets."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import cv2
 import numpy as np
 
 from mmgtrack.datasets.film import read_film_frame, split_film_path
-from mmgtrack.errors import DataError
+from mmgtrack.datasets.image_files import read_whole_image
+from mmgtrack.errors import DataError, FrameError
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +25,7 @@ class Sequence:
       ``~labelled`` a frame that neither training nor evaluation should count for this target.
     - ``video``: the film it is cut from, by default itself; two sequences of one film may show the same
       objects, so neither serves as a picture without the other's targets.
+    - ``filtered``: how many frames each rule of a ``FrameFilter`` took their box from.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Sequence:
     present: np.ndarray
     labelled: np.ndarray
     video: str = ''
+    filtered: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = (len(self.frame_paths), self.num_targets)
@@ -70,16 +74,23 @@ class Reader(Protocol):
     def __getitem__(self, index: int) -> Sequence: ...
 
 
-def read_frame(path: str) -> np.ndarray:
+def read_frame(path: str, *, whole: bool = False) -> np.ndarray:
     """Decode an image file, or a frame of a film (``video.mp4#17``), to (H, W, 3) uint8 BGR.
 
-    The EXIF orientation is ignored, because annotations are made on the stored pixels. Raises DataError
-    that names the file where it is missing or unreadable.
+    The EXIF orientation is ignored, because annotations are made on the stored pixels. Raises FrameError
+    that names the file where it is missing or unreadable. Of a JPEG file that is cut off, OpenCV makes up the
+    rest in grey. Published results count such frames, so evaluation takes them as they come; with ``whole``,
+    for training, they are unreadable too.
     """
     film = split_film_path(path)
     if film is not None:
-        return read_film_frame(*film)
+        try:
+            return read_film_frame(*film)
+        except DataError as error:
+            raise FrameError(str(error), path) from error
+    if whole:
+        return read_whole_image(path)
     image = cv2.imread(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
-        raise DataError(f'cannot read the image {path}: the file is missing or damaged')
+        raise FrameError(f'cannot read the image {path}: the file is missing or damaged', path)
     return image

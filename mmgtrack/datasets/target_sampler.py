@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mmgtrack.datasets.clip_sampler import FOREIGN_ID, ClipDraw, RoleFrame
+from mmgtrack.datasets.clip_sampler import FOREIGN_ID, ClipDraw, Refusal, RoleFrame
 from mmgtrack.datasets.sequence import Sequence
 from mmgtrack.errors import InputError
 
@@ -33,8 +33,10 @@ class TargetSampler(ABC):
         self.negative_prob = negative_prob
         self.min_length = min_length
 
-    def draw(self, pick: Callable[[], Sequence], num_roles: int, rng: np.random.Generator) -> ClipDraw | None:
-        """Draw a clip sample; None where the clip picked cannot serve, or a frame drawn has no box.
+    def draw(
+        self, pick: Callable[[], Sequence], num_roles: int, rng: np.random.Generator
+    ) -> ClipDraw | Refusal:
+        """Draw a clip sample, or say why the clip picked cannot serve, or that a frame drawn has no box.
 
         pick: gives a random clip of the mixture; rng: the generator that ``pick`` draws from too.
         """
@@ -45,7 +47,7 @@ class TargetSampler(ABC):
         clip = pick()
         targets = self._targets(clip, num_roles)
         if len(targets) == 0:
-            return None
+            return Refusal(self._unfit(clip, num_roles), clip)
         target = int(rng.choice(targets))
         frames = [0] * num_roles
         if len(clip) > 1:
@@ -55,7 +57,10 @@ class TargetSampler(ABC):
         if negative:
             drawn[-1] = self._negative(clip, target, pick, num_roles, rng)
         shown = [frame for frame in drawn if frame is not None]
-        return ClipDraw(tuple(shown), negative) if len(shown) == num_roles else None
+        if len(shown) < num_roles:
+            lacking = 'negative without another clip to show' if drawn[-1] is None else 'frame without a box'
+            return Refusal(lacking, clip)
+        return ClipDraw(tuple(shown), negative)
 
     @abstractmethod
     def _frames(self, visible: np.ndarray, num_roles: int, rng: np.random.Generator) -> list[int]:
@@ -69,6 +74,13 @@ class TargetSampler(ABC):
         if len(clip) < self.min_length:
             return counts[:0]
         return np.flatnonzero(counts > 2 * num_roles)
+
+    def _unfit(self, clip: Sequence, num_roles: int) -> str:
+        """Why none of the clip's targets serves."""
+        if 1 < len(clip) < self.min_length:
+            return f'clip shorter than min_length={self.min_length} frames'
+        least = 0 if len(clip) == 1 else 2 * num_roles
+        return f'clip without a target that is visible in more than {least} frames'
 
     def _negative(
         self,
@@ -97,4 +109,6 @@ def _with_box(clip: Sequence, frame: int, target: int, first_id: int = 0) -> Rol
 
 def _role_frame(clip: Sequence, frame: int, targets: list[int], first_id: int = 0) -> RoleFrame:
     ids = np.array(targets, dtype=np.int64)
-    return RoleFrame(clip.frame_paths[frame], clip.boxes[frame, ids], ids + first_id)
+    return RoleFrame(
+        clip.frame_paths[frame], clip.boxes[frame, ids], ids + first_id, clip=clip.name, number=frame
+    )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mmgtrack.datasets.clip_sampler import ClipSampler
+from mmgtrack.datasets.clip_sampler import ClipSampler, Refusal
 from mmgtrack.datasets.sequence import Sequence
 from mmgtrack.registry import DATA_SAMPLERS
 
@@ -28,15 +28,15 @@ class UniformClipSampler(ClipSampler):
             max_gap, order='forward', visibility='all', max_instances=max_instances, other_clips=other_clips
         )
 
-    def _frames(self, clip: Sequence, num_roles: int, rng: np.random.Generator) -> list[int] | None:
+    def _frames(self, clip: Sequence, num_roles: int, rng: np.random.Generator) -> list[int] | Refusal:
         if len(clip) == 1:
             return super()._frames(clip, num_roles, rng)
         seen = np.flatnonzero(clip.present.any(0))
         if len(seen) == 0:
-            return None
+            return Refusal('clip without a visible target', clip)
         usable = np.flatnonzero(clip.present[:, rng.choice(seen)])
         if len(usable) < num_roles:
-            return None
+            return Refusal(f'clip with fewer than {num_roles} frames that show the target', clip)
         for _ in range(MAX_TRIES):
             frames = np.sort(rng.choice(usable, num_roles, replace=False)).tolist()
             if frames[-1] - frames[0] <= self.max_gap:

@@ -8,10 +8,12 @@ from mmengine.config import Config
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmgtrack.checkpoint import use_safe_loading
+from mmgtrack.engine.broken_images import add_broken_images_hook
 from mmgtrack.engine.distributed import prepare_processes
 from mmgtrack.engine.options import merge_options, read_config
 from mmgtrack.engine.runner import TrackerRunner
 from mmgtrack.errors import CheckpointError, InputError, OutputError
+from mmgtrack.packaged_configs import find_weights
 
 
 def build_runner(
@@ -45,6 +47,7 @@ def build_runner(
     if auto_scale_lr:
         _enable_lr_scaling(settings)
     _check_epoch(settings.get('train_dataloader'))
+    add_broken_images_hook(settings)
     settings.custom_hooks = [*(settings.get('custom_hooks') or []), dict(type='mmgtrack.WeightReportHook')]
     if launcher != 'none':
         prepare_processes(settings)
@@ -68,7 +71,8 @@ def _set_start(settings: Config, resume: bool | str, load_from: str | None) -> s
 
     Returns a warning where that is not what the config names first.
     """
-    settings.load_from = load_from or settings.get('load_from')
+    start = load_from or settings.get('load_from')
+    settings.load_from = find_weights(start) if start else None
     settings.resume = bool(resume or settings.get('resume', False))
     if isinstance(resume, str):
         settings.load_from = resume

@@ -13,6 +13,7 @@ from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
 from mmgtrack.errors import InputError
+from mmgtrack.packaged_configs import run_config
 
 _ELSEWHERE = (
     'activation_checkpointing',
@@ -41,11 +42,7 @@ def read_config(path: str | os.PathLike[str]) -> Config:
     """A config file. Raises InputError where there is none, or where it fails when it is run."""
     if not Path(path).is_file():
         raise InputError(f'no config file {path}')
-    try:
-        return Config.fromfile(path)
-    except Exception as error:  # a config is a program: it can fail in any way
-        reason = (str(error).strip().splitlines() or [''])[0]
-        raise InputError(f'cannot read the config {path}: {type(error).__name__}: {reason}') from error
+    return run_config(path)
 
 
 def merge_options(settings: Config, options: Mapping[str, Any]) -> None:

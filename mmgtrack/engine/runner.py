@@ -8,13 +8,15 @@ from mmengine.runner import CheckpointLoader, Runner, find_latest_checkpoint
 from torch import nn
 
 from mmgtrack.checkpoint import unmatched_keys, without_wrapper
+from mmgtrack.engine.data_workers import typed_worker_errors, with_timeout
 from mmgtrack.errors import InputError, MMGTrackError
 
 
 class TrackerRunner(Runner):
     """mmengine's Runner, which says in one line (InputError) why it cannot build the model.
 
-    It fetches no weights in vain, and its log has no line for every parameter.
+    So it does where a process that loads data dies or hangs (WorkerError). It fetches no weights in vain, and
+    its log has no line for every parameter.
     """
 
     def build_model(self, model: nn.Module | dict[str, Any]) -> nn.Module:
@@ -28,6 +30,15 @@ class TrackerRunner(Runner):
                 f'the config builds no model: {type(error).__name__}: {reason}; if it starts from a '
                 'detector, docs/detectors.md says which ones cannot be guided'
             ) from error
+
+    @staticmethod
+    def build_dataloader(dataloader: Any, seed: int | None = None, diff_rank_seed: bool = False) -> Any:
+        given = with_timeout(dataloader) if isinstance(dataloader, dict) else dataloader
+        return Runner.build_dataloader(given, seed=seed, diff_rank_seed=diff_rank_seed)
+
+    def train(self) -> nn.Module:
+        with typed_worker_errors():
+            return super().train()
 
     def _init_model_weights(self) -> None:
         """Initialise, but fetch no weights that those this run starts from replace anyway."""

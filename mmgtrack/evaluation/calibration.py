@@ -18,7 +18,8 @@ def fit_calibration(scores: np.ndarray, present: np.ndarray) -> Calibration:
     if scores.shape != present.shape or not present.any() or present.all():
         raise DataError(
             'calibration needs frames with and without the target, got '
-            f'{int(present.sum())} with and {int((~present).sum())} without'
+            f'{int(present.sum())} with and {int((~present).sum())} without: label some that lack it, or add '
+            'a second video, whose frames are such'
         )
     clipped = scores.clip(EDGE, 1 - EDGE)
     log_odds = np.log(clipped / (1 - clipped))

@@ -92,22 +92,27 @@ class BaseTracker(BaseModel, metaclass=ABCMeta):
             return self._forward(inputs, data_samples)
         raise InputError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
 
-    @abstractmethod
     def loss(self, inputs: dict, data_samples: list) -> dict:
-        """Losses of a batch of clip samples."""
+        """Losses of a batch of clip samples. Raises InputError for a tracker that does not learn."""
+        raise self._untrainable('loss')
 
-    @abstractmethod
     def predict(self, inputs: dict, data_samples: list) -> list[Tracks]:
         """Tracks (1, M) of each sample's targets in its search image, in that image's pixels."""
+        raise self._untrainable('predict')
 
-    @abstractmethod
     def _forward(self, inputs: dict, data_samples: list) -> Any:
         """Raw outputs, for counting operations and for export."""
+        raise self._untrainable('_forward')
 
     def judge(self, boxes: Tensor, scores: Tensor, valid: Tensor) -> Tracks:
         """Tracks of boxes (N, M, 4) and raw scores (N, M); not ``valid`` (N, M) ones score 0, not present."""
         probability = self.calibration(scores).where(valid, scores.new_zeros(()))
         return Tracks(boxes, probability, valid & (probability >= self.calibration.threshold))
+
+    def _untrainable(self, method: str) -> InputError:
+        return InputError(
+            f'{type(self).__name__} tracks only: to train or export it, it needs the method {method}'
+        )
 
     def _target_boxes(self, boxes: Any, size: tuple[int, int], dtype: torch.dtype | None = None) -> Tensor:
         """Checked boxes (M, 4) on the model's device, in its dtype or the given one."""

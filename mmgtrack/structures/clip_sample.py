@@ -17,7 +17,10 @@ class ClipSample(BaseDataElement):
       the pipelines cut crops that reach over the border.
 
     Meta fields, keyed by role: ``img_shape[role]`` (h, w) after the pipeline, ``scale[role]`` its pixels a
-    pixel of the stored frame, ``flip[role]`` whether it is mirrored, ``source[role]`` text.
+    pixel of the stored frame, ``flip[role]`` whether it is mirrored, ``source[role]`` the file,
+    ``clip[role]`` and ``frame[role]`` the sequence that it is from and the place in it. For the sample:
+    ``source_name``, the data set; ``broken_images``, by file what is wrong with each image that was drawn
+    first and could not be read.
     A ``BaseDataElement`` rather than a dataclass, because mmengine's data preprocessors move only those
     to the device.
     """

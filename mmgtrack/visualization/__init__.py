@@ -1,4 +1,4 @@
-"""Drawing tracks into frames."""
+"""Drawing tracks into frames, and training samples on a sheet."""
 
 from mmgtrack.visualization.draw import PALETTE, draw_tracks
 

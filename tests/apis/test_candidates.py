@@ -1,8 +1,5 @@
 """Candidates and proposals of the public Tracker, and the guide to them."""
 
-import re
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,9 +8,10 @@ from mmgtrack import Candidates, Tracker
 from mmgtrack.datasets.synthetic import SyntheticClip, synthetic_clip
 from mmgtrack.errors import InputError
 from mmgtrack.evaluation import hit_ranks, iou, recall_at
-from tests.trackers import CorrelationTracker
+from tests.pages import DOCS, blocks_of
+from tests.trackers import template_matching
 
-GUIDE = Path(__file__).parents[2] / 'docs' / 'candidates.md'
+GUIDE = DOCS / 'candidates.md'
 STAGES = pytest.mark.parametrize(('stage', 'count'), [('proposals', 32), ('candidates', 16)])
 
 
@@ -87,9 +85,9 @@ def test_grey_frames_are_converted(tracker: Tracker, clip: SyntheticClip) -> Non
 def test_trackers_without_them_are_named(
     tracker: Tracker, clip: SyntheticClip, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracker, 'model', CorrelationTracker())
+    monkeypatch.setattr(tracker, 'model', template_matching())
     state = tracker.encode(clip.frames[0], clip.boxes[0])
-    with pytest.raises(InputError, match=rf'correlation \(CorrelationTracker\) has no {kind}'):
+    with pytest.raises(InputError, match=rf'template_matching \(TemplateMatching\) has no {kind}'):
         getattr(tracker, kind)([clip.frames[1]], state)
 
 
@@ -111,8 +109,7 @@ def test_top() -> None:
 
 def test_the_guide_runs() -> None:
     names: dict = {}
-    blocks = re.findall(r'```python\n(.*?)```', GUIDE.read_text(encoding='utf-8'), re.DOTALL)
-    exec('\n'.join(blocks), names)
+    exec('\n'.join(blocks_of(GUIDE, 'python')), names)
     overlap = iou(names['chosen'].numpy(), names['clip'].boxes[1:, 0])
     assert len(overlap) == len(names['frames']) and (overlap > 0.5).all()
     assert names['recall'][32] == 1

@@ -42,6 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines += ['    roi_head=dict(bbox_roi_extractor=dict(out_channels=16),']
     lines += ['                  bbox_head=dict(in_channels=16, fc_out_channels=32)))']
     (root / 'own.py').write_text('\n'.join(lines))
+    torch.manual_seed(0)  # the same weights whichever tests came before
     with pytest.warns(UserWarning, match='RANDOM'):
         random = Tracker(root / 'own.py', plain=True)
     torch.save({'state_dict': random.model.state_dict(), 'meta': {}}, root / 'own.pth')

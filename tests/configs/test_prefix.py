@@ -10,10 +10,10 @@ import pytest
 from mmengine.config import Config
 
 import mmgtrack
-from mmgtrack import Tracker
+from mmgtrack import Tracker, zoo
 from mmgtrack.engine.launch import build_runner
-from mmgtrack.errors import ModelNotFoundError
-from mmgtrack.packaged_configs import config_folder, resolve_own_prefix
+from mmgtrack.errors import InputError, ModelNotFoundError
+from mmgtrack.packaged_configs import config_folder, find_weights, resolve_own_prefix, run_config
 from tests.trackers import CONFIGS
 
 LITE = 'globaltrack_mobilenetv2_lite.py'
@@ -90,6 +90,45 @@ def test_an_unknown_name_is_told_its_neighbours(name: str, near: str, tmp_path: 
     with pytest.raises(ModelNotFoundError, match=f'no config {name!r} in {config_folder()}') as refused:
         Config.fromfile(mine)
     assert near in str(refused.value).split('did you mean ')[1].removesuffix('?').split(', ')
+
+
+def test_weights_that_come_with_it(tmp_path: Path) -> None:
+    shipped = find_weights('mmgtrack::globaltrack_mobilenetv2_lite.pth')
+    assert zoo.weights_path(zoo.find_model(zoo.DEFAULT)) == Path(shipped)
+    assert find_weights('mine/epoch_1.pth') == 'mine/epoch_1.pth'
+    with pytest.raises(ModelNotFoundError, match='did you mean globaltrack_mobilenetv2_lite.pth'):
+        find_weights('mmgtrack::globaltrack_mobilenet_lite.pth')
+
+
+def test_a_config_imports_what_lies_beside_it(tmp_path: Path) -> None:
+    """From another folder, as the installed command does, which has not the current one on its path."""
+    write(tmp_path / 'beside.py', f'mmgtrack::{LITE}', "custom_imports = dict(imports=['beside_it'])")
+    (tmp_path / 'beside_it.py').write_text('print("imported")')
+    code = 'import sys; sys.path.remove(""); from mmgtrack.packaged_configs import run_config; '
+    code += f'run_config({str(tmp_path / "beside.py")!r})'
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, 'imported\n'), done.stderr
+
+
+@pytest.mark.parametrize(
+    'module, message',
+    [
+        ('import nowhere_at_all', "ModuleNotFoundError: No module named 'nowhere_at_all'"),
+        ('from mmgtrack import Trakcer', "cannot import name 'Trakcer' from 'mmgtrack'"),
+        ('a = = 1', 'SyntaxError'),
+    ],
+)
+def test_an_import_that_fails_is_named(
+    module: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, 'path', [*sys.path])
+    config = write(
+        tmp_path / 'fails.py', f'mmgtrack::{LITE}', "custom_imports = dict(imports=['fails_here'])"
+    )
+    (tmp_path / 'fails_here.py').write_text(module)
+    with pytest.raises(InputError, match=message) as refused:
+        run_config(config)
+    assert '\n' not in str(refused.value)
 
 
 def test_a_users_config_tracks_and_trains(tmp_path: Path) -> None:

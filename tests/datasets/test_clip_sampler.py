@@ -32,7 +32,7 @@ def draws(
     for number in range(count):
         rng = np.random.default_rng(number)
         draw = drawing.draw(lambda: sequences[rng.integers(len(sequences))], roles, rng)  # noqa: B023
-        if draw is not None:
+        if isinstance(draw, ClipDraw):
             found.append(draw)
     return found
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmgtrack.datasets import CocoImages
+from mmgtrack.datasets import CocoImages, reader_config
 from mmgtrack.errors import DataError
+from mmgtrack.registry import DATASETS
 
 IMAGE = {'id': 7, 'file_name': 'a.png', 'width': 80, 'height': 60}
 
@@ -82,3 +83,58 @@ def test_errors_name_the_file(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message) as error:
         CocoImages(str(tmp_path))
     assert 'annotations.json' in str(error.value)
+
+
+@pytest.mark.parametrize(
+    'name, image, options, path',
+    [
+        (
+            'lvis',  # no file_name, categories that are verified to be absent
+            {
+                'coco_url': 'http://images.cocodataset.org/train2017/000000391895.jpg',
+                'neg_category_ids': [1, 2],
+                'not_exhaustive_category_ids': [],
+            },
+            {'annotations': 'annotations/lvis_v1_train.json'},
+            'train2017/000000391895.jpg',
+        ),
+        (
+            'objects365',
+            {'file_name': 'images/v2/patch16/objects365_v2_00908726.jpg', 'url': ''},
+            {'annotations': 'annotations/zhiyuan_objv2_train.json'},
+            'train/patch16/objects365_v2_00908726.jpg',
+        ),
+        (
+            'voc',
+            {'file_name': 'VOC2007/JPEGImages/000005.jpg'},
+            {'annotations': 'annotations/voc0712_trainval.json'},
+            'VOC2007/JPEGImages/000005.jpg',
+        ),
+        (
+            'coco',
+            {'file_name': '000000391895.jpg', 'license': 3},
+            {'annotations': 'annotations/instances_train2017.json'},
+            'train2017/000000391895.jpg',
+        ),
+    ],
+)
+def test_forms_of_published_sets(
+    tmp_path: Path, name: str, image: dict[str, Any], options: dict[str, str], path: str
+) -> None:
+    file = tmp_path / options['annotations']
+    file.parent.mkdir()
+    boxes = [
+        {'id': 1, 'image_id': '2007_000005', 'bbox': [10, 10, 20, 20], 'category_id': 1, 'isfake': 0},
+        {'id': 2, 'image_id': '2007_000005', 'bbox': [1, 1, 20, 20], 'category_id': 2, 'ignore': 1},
+    ]
+    image = {'id': '2007_000005', 'width': 80, 'height': 60, **image}
+    file.write_text(json.dumps({'images': [image], 'annotations': boxes, 'categories': []}))
+    reader = DATASETS.build(reader_config(name, tmp_path))
+    assert reader[0].frame_paths == (f'{tmp_path}/{path}',) and reader.num_frames(0) == 1
+    assert reader[0].boxes.tolist() == [[[10, 10, 30, 30]]]
+
+
+def test_an_image_without_a_name(tmp_path: Path) -> None:
+    root = write(tmp_path, [], [{'id': 1, 'width': 80, 'height': 60}])
+    with pytest.raises(DataError, match=r"not in COCO format: KeyError.'file_name'"):
+        CocoImages(root)

@@ -21,7 +21,7 @@ from mmgtrack.datasets import (
     SharedDraw,
 )
 from mmgtrack.datasets.clip_sampler import RoleFrame
-from mmgtrack.datasets.packing import role_input
+from mmgtrack.datasets.packing import pack_role, role_input
 from mmgtrack.datasets.seeding import seeded
 from mmgtrack.datasets.transforms.zoom import _move_boxes
 from mmgtrack.errors import DataError, InputError
@@ -174,6 +174,30 @@ def channel_order(seed: int, prob: float, dtype: Any = np.uint8) -> tuple[int, .
     assert (out.dtype, out.shape) == (image.dtype, image.shape) and out.flags['C_CONTIGUOUS']
     assert (out == out[0, 0]).all()
     return tuple(int(value) // 10 for value in out[0, 0])
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.float32])
+@pytest.mark.parametrize('seed', range(8))
+def test_channels_are_ordered_as_by_indexing(dtype: Any, seed: int) -> None:
+    image = (np.random.default_rng(seed).random((30, 40, 3)) * 255).astype(dtype)
+    for view in (image, image[:, ::-1], image[::2, ::2]):
+        with seeded(seed):
+            out = RandomChannelOrder(1.0)(results(view, BOXES))['img']
+        with seeded(seed):
+            np.random.random()
+            np.testing.assert_array_equal(out, view[..., np.random.permutation(3)])
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.float32, np.float64])
+def test_grey_levels_are_rounded_and_clipped(dtype: Any) -> None:
+    levels = np.linspace(*((0, 255) if dtype == np.uint8 else (-30, 290)), 24 * 36 * 3).astype(dtype)
+    levels = levels.reshape(24, 36, 3)
+    levels[0, :, 0] = np.arange(36) + 0.5
+    for view in (levels, levels[:, ::-1], levels[::-1], levels[:, :1]):
+        packed = pack_role(results(view, BOXES), 1)
+        expected = np.clip(np.rint(view.astype(float)), 0, 255).transpose(2, 0, 1)
+        np.testing.assert_array_equal(packed.image.numpy(), expected)
+        assert packed.image.dtype == torch.uint8 and packed.image.is_contiguous()
 
 
 @pytest.mark.parametrize('dtype', [np.uint8, np.float32])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mmgtrack.datasets import ClipSampler, Sequence, UniformClipSampler
+from mmgtrack.datasets.clip_sampler import ClipDraw
 from mmgtrack.evaluation.success import SuccessMetric
 
 
@@ -27,7 +28,7 @@ def test_samplers_of_whole_frames(sampler: ClipSampler) -> None:
             sampler.draw(lambda: half_hidden(boxes), 2, np.random.default_rng(number))  # noqa: B023
             for boxes in (True, False)
         )
-        assert known is not None and unknown is not None
+        assert isinstance(known, ClipDraw) and isinstance(unknown, ClipDraw)
         for one, two in zip(known.frames, unknown.frames, strict=True):
             assert one.path == two.path and one.ids.tolist() == two.ids.tolist()
             assert np.isfinite(one.boxes).all() and one.boxes.tolist() == two.boxes.tolist()

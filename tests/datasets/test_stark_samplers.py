@@ -29,12 +29,13 @@ def clip(present: Any, name: str = 'a', boxed: Any = None, labelled: Any = None)
 def draws(
     sequences: list[Sequence], sampler: Sampler, roles: int = 2, count: int = 300, **options: Any
 ) -> list[ClipDraw | None]:
-    """Draws of the first clip; those that are picked beside it come from all."""
+    """Draws of the first clip, None where it is refused; those that are picked beside it come from all."""
     drawing, found = sampler(**options), []
     for number in range(count):
         rng = np.random.default_rng(number)
         picks = iter([sequences[0], *(sequences[rng.integers(len(sequences))] for _ in range(200))])
-        found.append(drawing.draw(lambda: next(picks), roles, rng))  # noqa: B023
+        draw = drawing.draw(lambda: next(picks), roles, rng)  # noqa: B023
+        found.append(draw if isinstance(draw, ClipDraw) else None)
     return found
 
 

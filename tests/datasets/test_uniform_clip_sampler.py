@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mmgtrack.datasets import UniformClipSampler
+from mmgtrack.datasets.clip_sampler import ClipDraw
 from tests.datasets.test_clip_sampler import clip, draws, frames
 
 
@@ -60,5 +61,5 @@ def test_no_other_clip_is_touched_where_none_is_wanted() -> None:
         picked.clear()
         sampler = UniformClipSampler(other_clips=other_clips)
         draw = sampler.draw(pick, 2, np.random.default_rng(0))  # type: ignore[arg-type]
-        assert draw is not None and all(frame.other_path is None for frame in draw.frames)
+        assert isinstance(draw, ClipDraw) and all(frame.other_path is None for frame in draw.frames)
         assert len(picked) == picks

@@ -18,7 +18,7 @@ from mmgtrack.datasets.synthetic import synthetic_clip, write_sequence
 from mmgtrack.errors import DataError
 from mmgtrack.evaluation import hit_ranks, iou, mean_recall, pooled_recall, recall_at
 from mmgtrack.zoo import DEFAULT
-from tests.trackers import CorrelationTracker
+from tests.trackers import template_matching
 
 TOOL = str(Path(__file__).parents[2] / 'tools' / 'analysis' / 'recall.py')
 NAN, INF = float('nan'), float('inf')
@@ -198,8 +198,8 @@ def test_mistakes_end_with_one_line(
 
 def test_trackers_of_one_stage_have_no_proposals(monkeypatch: pytest.MonkeyPatch) -> None:
     tool, tracker = runpy.run_path(TOOL, run_name='recall'), Tracker()
-    monkeypatch.setattr(tracker, 'model', CorrelationTracker())
-    with pytest.raises(ValueError, match=r'correlation \(CorrelationTracker\) has no proposals'):
+    monkeypatch.setattr(tracker, 'model', template_matching())
+    with pytest.raises(ValueError, match=r'template_matching \(TemplateMatching\) has no proposals'):
         tool['allow_proposals'](tracker, 100)
     with pytest.raises(ValueError, match='--keep-duplicates'):
         tool['keep_duplicates'](tracker)

@@ -20,7 +20,7 @@ from mmgtrack.models.global_track import GlobalTrack
 from mmgtrack.structures import Candidates
 from tests.models.test_zoo_detectors import DETECTORS, config_over
 from tests.models.test_zoo_detectors import SMALL as SMALL_DETECTOR
-from tests.trackers import CorrelationTracker, small_global_track
+from tests.trackers import small_global_track, template_matching
 
 EXACT = dict(rtol=0, atol=1e-9)
 
@@ -195,8 +195,8 @@ def test_folded_weights_are_not_taken_for_the_models_own(plain: GlobalTrack) -> 
 
 
 def test_a_tracker_without_network_parts_has_one_precision() -> None:
-    with pytest.raises(InputError, match='correlation computes in float32 only'):
-        speed_up(CorrelationTracker(), 'bfloat16')
+    with pytest.raises(InputError, match='template_matching computes in float32 only'):
+        speed_up(template_matching(), 'bfloat16')
 
 
 def test_shipped_model_in_half_precision() -> None:

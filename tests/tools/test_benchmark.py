@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmgtrack.datasets.synthetic import synthetic_clip
 from mmgtrack.engine.stages import StageMeter, watching
 from mmgtrack.models.base import BaseTracker
-from tests.trackers import CONFIGS, SMALL, SMALL_STARK, CorrelationTracker, small_global_track, small_stark
+from tests.trackers import CONFIGS, SMALL, SMALL_STARK, small_global_track, small_stark, template_matching
 
 TOOL = Path(__file__).parents[2] / 'tools/analysis/benchmark.py'
 STAGES = [
@@ -243,7 +243,7 @@ def test_what_runs_inside_a_compiled_call_counts_there() -> None:
 
 
 def test_a_tracker_without_a_table_of_its_own_has_the_one_of_its_kind() -> None:
-    tracker = CorrelationTracker()
+    tracker = template_matching()
     clip = synthetic_clip(num_frames=3, size=(64, 96), seed=0)
     state = tracker.encode(clip.frames[0], clip.boxes[0])
     readings = iter(range(1000))

@@ -18,5 +18,5 @@ param_scheduler = [
 ]
 custom_hooks = [
     dict(type='mmgtrack.SeedHook', seed=0),
-    dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.002, gamma=200, priority='ABOVE_NORMAL'),
+    dict(type='EMAHook', ema_type='mmdet.ExpMomentumEMA', momentum=0.002, gamma=200, priority='ABOVE_NORMAL'),
 ]

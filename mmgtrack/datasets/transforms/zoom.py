@@ -75,7 +75,7 @@ class RandomZoom(BaseTransform):
         """What shows where the picture does not reach."""
         other = results.get('other_path')
         if other is not None and np.random.random() < self.mix_prob:
-            return _covering_crop(read_frame(other), size)
+            return _covering_crop(read_frame(other, whole=True), size)
         mean = np.array(cv2.mean(results['img']))[:3]
         return np.broadcast_to(mean.round().astype(np.uint8), (*size, 3)).copy()
 

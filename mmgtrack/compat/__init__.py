@@ -1,0 +1,1 @@
+"""Bridges to older packages, imported by name where a config wants one."""
