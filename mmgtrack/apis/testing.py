@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.dist import get_rank
+from mmengine.runner import BaseLoop
 from torch import nn
 
 from mmgtrack.apis.models import build_tracker, load_config
@@ -17,7 +18,7 @@ from mmgtrack.checkpoint import use_safe_loading
 from mmgtrack.datasets.catalogue import DataSet, find_data_set, reader_config
 from mmgtrack.datasets.data_root import default_data_folder
 from mmgtrack.engine.options import merge_options
-from mmgtrack.engine.processes import join_processes
+from mmgtrack.engine.processes import from_first, joined_processes
 from mmgtrack.engine.runner import TrackerRunner
 from mmgtrack.engine.sequence_loop import SequenceTestLoop
 from mmgtrack.engine.track_group import BrokenSequence
@@ -29,6 +30,7 @@ from mmgtrack.models.base import BaseTracker
 # what a test has no use for
 _TRAINING = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler')
 _VALIDATION = ('val_dataloader', 'val_cfg', 'val_evaluator')
+_SEQUENCES = {'type': 'mmgtrack.SequenceTestLoop'}
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,14 @@ class TestOptions:
 class TestReport:
     """What came out.
 
-    folder: of the results; total: number of sequences; broken: those without a result; metrics: all, by name;
-    headline: those that are over all sequences; absolute: those of them that are no shares in [0, 1].
-    is_first: whether this is the first of all processes.
+    folder: of the results, None where the config's loop writes none; total: number of sequences; broken:
+    those without a result; metrics: all, by name; headline: those that are over all sequences; absolute:
+    those of them that are no shares in [0, 1]; is_first: whether this is the first of all processes.
     """
 
     __test__ = False
 
-    folder: Path
+    folder: Path | None
     total: int
     broken: tuple[BrokenSequence, ...]
     metrics: Mapping[str, float]
@@ -112,32 +114,31 @@ def run_test(
     data_set = find_data_set(options.data) if options.data is not None else None
     if options.submission is not None:
         _check_submission(options, data_set)
-    local_rank = join_processes(options.launcher)
-    name, settings = load_config(config)
-    merge_options(settings, overrides or {})
-    tracker = build_tracker(
-        config,
-        checkpoint,
-        _device(options.device, local_rank),
-        precision=options.precision,
-        options=overrides,
-    )
-    if checkpoint is None and any(True for _ in tracker.parameters()):
-        raise InputError(f'{config} has weights: give a CHECKPOINT')
-    _choose_test(settings, options, data_set)
-    settings.work_dir = options.work_dir or settings.get('work_dir') or str(Path('work_dirs') / name)
-    settings.launcher = options.launcher
-    _make_folder(settings.work_dir)
-    use_safe_loading()
-    runner = TestRunner.of(tracker, settings)
-    metrics = runner.test()
-    loop = runner.test_loop
-    if not isinstance(loop, SequenceTestLoop):
-        raise InputError(f'test_cfg must be a mmgtrack.SequenceTestLoop, got {type(loop).__name__}')
-    if options.submission is not None and data_set is not None and not loop.broken and get_rank() == 0:
-        root = Path(settings.test_dataloader.dataset.root)
-        pack_results(
-            data_set, loop.folder, loop.reader, root, options.submission, overwrite=options.overwrite
+    with joined_processes(options.launcher) as local_rank:
+        name, settings = load_config(config)
+        merge_options(settings, overrides or {})
+        device = _device(options.device, local_rank)
+        tracker = build_tracker(config, checkpoint, device, precision=options.precision, options=overrides)
+        if checkpoint is None and any(True for _ in tracker.parameters()):
+            raise InputError(f'{config} has weights: give a CHECKPOINT')
+        _choose_test(settings, options, data_set)
+        settings.work_dir = options.work_dir or settings.get('work_dir') or str(Path('work_dirs') / name)
+        settings.launcher = options.launcher
+        _make_folder(settings.work_dir)
+        use_safe_loading()
+        runner = TestRunner.of(tracker, settings)
+        metrics = runner.test()
+        report = _report(runner.test_loop, metrics)
+        if data_set is not None and options.submission is not None and not report.broken:
+            from_first(lambda: _pack(runner.test_loop, data_set, options))
+        return report
+
+
+def _report(loop: BaseLoop, metrics: dict[str, float]) -> TestReport:
+    is_first = get_rank() == 0
+    if not isinstance(loop, SequenceTestLoop):  # of mmtrack's data sets, say, which write no results
+        return TestReport(
+            None, len(loop.dataloader.dataset), (), metrics, metrics, frozenset(metrics), is_first
         )
     protocols = [metric.protocol for metric in loop.evaluator.metrics if isinstance(metric, ProtocolMetric)]
     columns = {f'{p.name}/{column}': p for p in protocols for column in p.rule.columns}
@@ -148,8 +149,14 @@ def run_test(
         metrics,
         {name: metrics[name] for name in ('success/auc', *columns) if name in metrics},
         frozenset(name for name, p in columns.items() if name.partition('/')[2] in p.rule.absolute),
-        get_rank() == 0,
+        is_first,
     )
+
+
+def _pack(loop: Any, data_set: DataSet, options: TestOptions) -> None:
+    root = Path(loop.settings['root'])
+    out = str(options.submission)
+    pack_results(data_set, loop.folder, loop.reader, root, out, overwrite=options.overwrite)
 
 
 def _device(wanted: str | None, local_rank: int) -> str:
@@ -186,10 +193,15 @@ def _choose_test(settings: Config, options: TestOptions, data_set: DataSet | Non
     root = _test_set(settings).get('root')
     if options.protocol is not None:
         settings.test_evaluator = _metrics(options.protocol, root)
-    loop = dict(
-        settings.get('test_cfg') or dict(type='mmgtrack.SequenceTestLoop'), overwrite=options.overwrite
+    loop = dict(settings.get('test_cfg') or _SEQUENCES)
+    if data_set is not None and loop['type'] != _SEQUENCES['type']:
+        loop = dict(_SEQUENCES)
+    given = dict(
+        out=options.out,
+        sequences=options.sequences,
+        videos_per_batch=options.videos_per_batch,
+        overwrite=options.overwrite or None,
     )
-    given = dict(out=options.out, sequences=options.sequences, videos_per_batch=options.videos_per_batch)
     settings.test_cfg = loop | {key: value for key, value in given.items() if value is not None}
 
 

@@ -86,8 +86,9 @@ def _print_report(report: 'TestReport', submission: str | None) -> None:
     if report.headline:
         rows = [[name, percent(value, name in report.absolute)] for name, value in report.headline.items()]
         print_table(['score', '%'], rows)
-    missing = f', {broken} broken (failed.json)' if broken else ''
-    print(f'{report.folder}: {total - broken} of {count_of(total, "sequence")}{missing}')
+    if report.folder is not None:
+        missing = f', {broken} broken (failed.json)' if broken else ''
+        print(f'{report.folder}: {total - broken} of {count_of(total, "sequence")}{missing}')
     if submission is not None:
         print(f'{submission}: {"not written, as sequences are broken" if broken else "written"}')
 

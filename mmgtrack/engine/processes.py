@@ -2,13 +2,18 @@
 
 import os
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
-from mmengine.dist import is_distributed
+from mmengine.dist import barrier, broadcast_object_list, get_rank, get_world_size
 
 from mmgtrack.engine.distributed import end_with_parent
-from mmgtrack.errors import InputError
+from mmgtrack.errors import InputError, MMGTrackError
+
+T = TypeVar('T')
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 _PATIENCE = timedelta(days=30)  # ours: one process may have a long video left when the others are done
@@ -21,13 +26,15 @@ _TOLD_BY = {
 }
 
 
-def join_processes(launcher: str) -> int:
+@contextmanager
+def joined_processes(launcher: str) -> Iterator[int]:
     """Join those that a launcher has started, by gloo on any device; the number of this one on its machine.
 
     Raises InputError where this process was not started by that launcher.
     """
     if launcher == 'none':
-        return 0
+        yield 0
+        return
     _translate(launcher)
     lacking = [name for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR') if name not in os.environ]
     if lacking:
@@ -35,10 +42,29 @@ def join_processes(launcher: str) -> int:
             f'--launcher {launcher}: this process was not started by it, {", ".join(lacking)} not set'
         )
     os.environ.setdefault('MASTER_PORT', _PORT)
-    if not is_distributed():
-        end_with_parent()
-        torch.distributed.init_process_group('gloo', timeout=_PATIENCE)
-    return int(os.environ['LOCAL_RANK'])
+    end_with_parent()
+    torch.distributed.init_process_group('gloo', timeout=_PATIENCE)
+    yield int(os.environ['LOCAL_RANK'])
+    barrier()  # an error ends the process instead
+    torch.distributed.destroy_process_group()
+
+
+def from_first(make: Callable[[], T]) -> T:
+    """What the first process makes, for all of them; its error ends them all, and only it says so."""
+    if get_world_size() == 1:
+        return make()
+    box: list[Any] = [None, False]
+    if get_rank() == 0:
+        try:
+            box = [make(), True]
+        except MMGTrackError:
+            broadcast_object_list(box)
+            raise
+    broadcast_object_list(box)
+    if not box[1]:
+        raise SystemExit(2)
+    made: T = box[0]
+    return made
 
 
 def _translate(launcher: str) -> None:

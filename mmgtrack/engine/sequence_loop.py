@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import all_gather_object, broadcast_object_list, get_rank, get_world_size
+from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.evaluator import Evaluator
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
@@ -18,6 +18,7 @@ from mmgtrack.datasets.catalogue import name_of_reader
 from mmgtrack.datasets.sequence import Sequence as Video
 from mmgtrack.engine.manifest import describe_run
 from mmgtrack.engine.overview import Overview
+from mmgtrack.engine.processes import from_first
 from mmgtrack.engine.result_folder import ResultFolder
 from mmgtrack.engine.sequence_groups import Group, deal_out, group_sequences
 from mmgtrack.engine.track_group import DATA_FAULTS, BrokenSequence, SequenceResult, track_group
@@ -202,10 +203,7 @@ class SequenceTestLoop(_SequenceLoop):
     def evaluate(self) -> dict[str, float]:
         groups = self.groups(self.indices)
         with ExitStack() as stack:
-            if get_rank() == 0:
-                stack.enter_context(self.folder.opened(self._manifest(groups), overwrite=self.overwrite))
-            # after the first process has made sure that the folder can be used
-            left = _from_first(lambda: [group for group in groups if not self._is_done(group)])
+            left = from_first(lambda: self._open(stack, groups))
             broken = self._track_share(left)
             _, self.broken = _joined({}, broken)
             if get_rank() == 0:
@@ -213,6 +211,11 @@ class SequenceTestLoop(_SequenceLoop):
             without = {each.name for each in self.broken}
             done = [index for index in self.indices if self.reader.names[index] not in without]
             return self.judge(done, self.folder.read)
+
+    def _open(self, stack: ExitStack, groups: Sequence[Group]) -> list[Group]:
+        """Take the folder; the groups that are left to do."""
+        stack.enter_context(self.folder.opened(self._manifest(groups), overwrite=self.overwrite))
+        return [group for group in groups if not self._is_done(group)]
 
     def _track_share(self, left: Sequence[Group]) -> list[BrokenSequence]:
         """Track this process's share of the groups."""
@@ -256,13 +259,6 @@ def _chosen(names: Sequence[str], wanted: Sequence[str] | None) -> tuple[int, ..
     if unknown is not None:
         raise InputError(f'the data set has no sequence {unknown!r}; {suggest(unknown, names)}')
     return tuple(index for index, name in enumerate(names) if name in set(wanted))
-
-
-def _from_first(make: Callable[[], Any]) -> Any:
-    """What the first process makes, for all of them."""
-    box = [make() if get_rank() == 0 else None]
-    broadcast_object_list(box)
-    return box[0]
 
 
 def _joined(
