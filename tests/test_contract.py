@@ -266,7 +266,7 @@ def test_a_window_without_a_finite_box_repeats_the_last(clip: tuple) -> None:
 
 @pytest.mark.parametrize('mode', ['loss', 'predict', 'tensor'])
 def test_a_tracker_that_learns_nothing_says_so(mode: str) -> None:
-    with pytest.raises(InputError, match='TemplateMatching only tracks: to learn, it needs a method'):
+    with pytest.raises(InputError, match='TemplateMatching tracks only: to train or export it'):
         TRACKERS['template_matching']()({}, [], mode=mode)
 
 

@@ -22,6 +22,8 @@ TOOLS = (
     'tools/analysis/evaluation_speed.py',
     'tools/analysis/fast_path.py',
     'tools/analysis/get_flops.py',
+    'tools/analysis/index_speed.py',
+    'tools/analysis/loading_speed.py',
     'tools/analysis/recall.py',
 )
 FLAG = re.compile(r'(?<![\w-])--[a-z][a-z_-]*')

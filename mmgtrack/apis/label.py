@@ -55,11 +55,12 @@ def write_sequence_folder(
     Raises DataError for tracks that do not fit, SourceError, OutputError also for a folder that is there.
     """
     labels = merge_tracks(tracks, absences)
+    source = open_source(video)
+    if source.is_live:
+        raise InputError(f'{video} is live: labels need a file or a folder of images')
     with _new_folder(Path(folder)) as partial:
         (partial / 'img').mkdir()
-        with FrameReader(open_source(video), labels.first) as reader:
-            if reader.source.is_live:
-                raise InputError(f'{video} is live: labels need a file or a folder of images')
+        with FrameReader(source, labels.first) as reader:
             num_frames = _write_frames(reader, labels, partial / 'img')
         if num_frames < len(labels.absent):
             raise DataError(

@@ -19,6 +19,7 @@ from mmgtrack.version import __version__
 COMMANDS = (
     'track',
     'models',
+    'train',
     'test',
     'evaluate',
     'compare',
@@ -28,6 +29,7 @@ COMMANDS = (
     'convert',
     'browse-data',
     'label',
+    'check-data',
 )
 
 EXIT_BAD_INPUT = 2

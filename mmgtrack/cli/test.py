@@ -4,6 +4,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
+from mmgtrack.cli.config_values import ConfigValues
 from mmgtrack.cli.tables import count_of, percent, print_table
 
 if TYPE_CHECKING:
@@ -48,7 +49,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add('--device', choices=('cpu', 'cuda'), help='default: CUDA GPUs where there are')
     add('--launcher', choices=_LAUNCHERS, default='none', help='what started several processes of this')
     add('--work-dir', metavar='DIR', help='folder of the log (default: work_dirs/<config>)')
-    add('--cfg-options', metavar='KEY=VALUE', nargs='+', help='config values to override')
+    add(
+        '--cfg-options',
+        metavar='KEY=VALUE',
+        nargs='+',
+        action=ConfigValues,
+        help='values of the config',
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,7 +63,6 @@ def run(args: argparse.Namespace) -> int:
     from mmgtrack.apis.testing import TestOptions, run_test
     from mmgtrack.engine.options import blamed_on
 
-    overrides = _overrides(args.cfg_options or [])
     options = TestOptions(
         work_dir=args.work_dir,
         out=args.out,
@@ -72,8 +78,8 @@ def run(args: argparse.Namespace) -> int:
         launcher=args.launcher,
     )
     checkpoint = None if args.checkpoint == 'none' else args.checkpoint
-    with blamed_on(overrides):
-        report = run_test(args.config, checkpoint, options, overrides)
+    with blamed_on(args.cfg_options):
+        report = run_test(args.config, checkpoint, options, args.cfg_options)
     if report.is_first:
         _print_report(report, args.submission)
     return EXIT_BROKEN if report.broken else 0
@@ -103,13 +109,3 @@ def _sequences(words: list[str] | None) -> list[str] | None:
     from mmgtrack.formats.disk import read_text
 
     return list(listed_names(read_text(Path(words[0])), words[0]))
-
-
-def _overrides(words: list[str]) -> dict[str, Any]:
-    """``key=value`` words as mmengine reads them."""
-    from mmgtrack.engine.options import Overrides
-
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--cfg-options', nargs='+', action=Overrides, default={})
-    options: dict[str, Any] = parser.parse_args(['--cfg-options', *words] if words else []).cfg_options
-    return options

@@ -59,17 +59,34 @@ class CocoImages:
         try:
             sizes = {image['id']: (image['width'], image['height']) for image in content['images']}
             names = {image['id']: _file_name(image, path_parts) for image in content['images']}
-            boxes = self._boxes(content['annotations'], sizes)
+            found_flaws: dict[Any, list[str]] = {}
+            boxes = self._boxes(content['annotations'], sizes, found_flaws)
             boxes = {image: rows for image, rows in boxes.items() if min(sizes[image]) >= min_image_side}
         except (KeyError, TypeError) as error:
             raise DataError(f'{self.file} is not in COCO format: {error!r}') from error
-        self.names = [names[image] for image in boxes]
+        self._files = [names[image] for image in boxes]
         self._boxes_of = list(boxes.values())
-        if not self.names:
+        self._flaws = {names[image]: flaws for image, flaws in found_flaws.items()}
+        if not self._files:
             raise DataError(f'{self.file} has no usable box (min_side={min_side}, max_share={max_share})')
 
+    @property
+    def names(self) -> list[str]:
+        """Of the images that have a usable box, in the file's order."""
+        return self._files
+
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self._files)
+
+    def flaws(self, index: int) -> list[str]:
+        """Boxes of an image that no picture of its size can have."""
+        return self._flaws.get(self._files[index], [])
+
+    @property
+    def left_out(self) -> dict[str, list[str]]:
+        """Flaws of the images that have no usable box."""
+        files = set(self._files)
+        return {name: flaws for name, flaws in self._flaws.items() if name not in files}
 
     def num_frames(self, index: int) -> int:
         """Of a still image: 1."""
@@ -78,13 +95,19 @@ class CocoImages:
     def __getitem__(self, index: int) -> Sequence:
         boxes = self._boxes_of[index][None]
         known = np.ones(boxes.shape[:2], dtype=bool)
-        path = str(self.images / self.names[index])
-        return Sequence(self.names[index], (path,), boxes, known, known)
+        path = str(self.images / self._files[index])
+        return Sequence(self._files[index], (path,), boxes, known, known)
 
     def _boxes(
-        self, annotations: list[dict[str, Any]], sizes: dict[Any, tuple[int, int]]
+        self,
+        annotations: list[dict[str, Any]],
+        sizes: dict[Any, tuple[int, int]],
+        flaws: dict[Any, list[str]],
     ) -> dict[Any, np.ndarray]:
-        """Usable boxes (n, 4) float32 xyxy of every image that has some, images in the file's order."""
+        """Usable boxes (n, 4) float32 xyxy of every image that has some, images in the file's order.
+
+        flaws: boxes that are none are added to it, by image.
+        """
         rows: dict[Any, list[list[float]]] = {image: [] for image in sizes}
         for annotation in annotations:
             if annotation['image_id'] not in sizes:
@@ -97,7 +120,12 @@ class CocoImages:
             box = _clipped(annotation['bbox'], sizes[annotation['image_id']])
             if not np.isfinite(box).all():
                 raise DataError(f'{self.file}: annotation {annotation.get("id")} has the box {box}')
-            if self._usable(box, sizes[annotation['image_id']]):
+            flaw = _flaw(annotation['bbox'], sizes[annotation['image_id']])
+            if flaw:
+                flaws.setdefault(annotation['image_id'], []).append(
+                    f'annotation {annotation.get("id")}: {flaw}'
+                )
+            elif self._usable(box, sizes[annotation['image_id']]):
                 rows[annotation['image_id']].append(box)
         return {image: np.array(kept, dtype=np.float32) for image, kept in rows.items() if kept}
 
@@ -123,6 +151,16 @@ def _file_name(image: dict[str, Any], path_parts: int | None) -> str:
         return '/'.join(str(image['coco_url']).split('/')[-_LVIS_PARTS:])
     parts = str(image['file_name']).split('/')
     return '/'.join(parts if path_parts is None else parts[-path_parts:])
+
+
+def _flaw(xywh: list[float], size: tuple[int, int]) -> str:
+    """Why it is no box in an image of size (width, height); empty where it is one."""
+    x, y, w, h = xywh
+    if w <= 0 or h <= 0:
+        return f'the box {xywh} has no area'
+    if x >= size[0] or y >= size[1] or x + w <= 0 or y + h <= 0:
+        return f'the box {xywh} lies outside the image of {size[0]}x{size[1]}'
+    return ''
 
 
 def _clipped(xywh: list[float], size: tuple[int, int]) -> list[float]:

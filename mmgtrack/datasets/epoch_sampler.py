@@ -26,6 +26,7 @@ class EpochSampler(Sampler[int]):
         self.num_samples = len(dataset)
         self.rank, self.world_size = get_dist_info()
         self.epoch = 0
+        self._first = 0
 
     def __len__(self) -> int:
         """Samples of this rank in one epoch."""
@@ -33,9 +34,14 @@ class EpochSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         first = self.epoch * self.num_samples
-        for step in range(len(self)):
+        for step in range(self._first, len(self)):
             yield first + (step * self.world_size + self.rank) % self.num_samples
 
     def set_epoch(self, epoch: int) -> None:
         """Called by mmengine before each epoch, also after a resume."""
         self.epoch = epoch
+        self._first = 0
+
+    def skip(self, num_samples: int) -> None:
+        """Pass over so many of this rank's samples of the epoch; they are not loaded."""
+        self._first = num_samples

@@ -73,4 +73,4 @@ class FrameFilter:
 
 
 def _within(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-    return ((values >= limits[0]) & (values <= limits[1])).all(1)
+    return np.logical_and.reduce((values >= limits[0]) & (values <= limits[1]), axis=1)

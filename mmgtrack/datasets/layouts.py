@@ -7,6 +7,7 @@ import numpy as np
 
 from mmgtrack.formats.box_rows import parse_rows
 from mmgtrack.formats.nfs_rows import parse_corner_rows
+from mmgtrack.formats.vot_masks import with_boxes
 from mmgtrack.formats.vot_regions import parse_regions
 
 Rows = tuple[np.ndarray, np.ndarray | None]
@@ -76,8 +77,8 @@ def _corner_rows(text: str, where: str) -> Rows:
 
 
 def _region_rows(text: str, where: str) -> Rows:
-    """VOT: boxes, or polygons, of which the box around all corners is taken, x2 = the largest x."""
-    regions = parse_regions(text, where)
+    """VOT: boxes, masks, whose tight boxes are taken, or polygons, of which the box around all corners is."""
+    regions = parse_regions(with_boxes(text, where), where)
     boxes = regions.boxes.copy()
     for frame, corners in regions.polygons.items():
         low = corners.min(axis=0)

@@ -18,9 +18,14 @@ class LazyReader(ABC):
 
     def __init__(self, root: Path, names: Names[str], cache_size: int) -> None:
         self.root = root
-        self.names = list(names)
+        self._names = list(names)
         self._cache: OrderedDict[int, Sequence] = OrderedDict()
         self._cache_size = cache_size
+
+    @property
+    def names(self) -> list[str]:
+        """Of the sequences, in their order."""
+        return self._names
 
     def __len__(self) -> int:
         return len(self.names)
@@ -38,6 +43,10 @@ class LazyReader(ABC):
     def num_frames(self, index: int) -> int:
         """How many frames a sequence has, from the index; 0 where it cannot be read."""
         return self.index[self.names[index]].frames
+
+    def flaws(self, index: int) -> list[str]:
+        """What is wrong with the files of a sequence though it can be read."""
+        return []
 
     @cached_property
     def index(self) -> dict[str, Entry]:

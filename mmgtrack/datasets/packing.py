@@ -114,7 +114,7 @@ def _planes(image: np.ndarray) -> np.ndarray:
     if image.strides[1] < 0:  # a mirrored view, which numpy copies three times slower than OpenCV mirrors
         image = cv2.flip(image[:, ::-1], 1)
     if image.dtype != np.uint8:  # photometric transforms leave unclipped floats
-        image = cv2.add(image, 0, dtype=cv2.CV_8U)
+        image = cv2.add(image, 0, dtype=cv2.CV_8U)  # type: ignore[call-overload]  # it takes scalars too
     return np.stack(cv2.split(image))
 
 

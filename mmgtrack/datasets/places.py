@@ -1,12 +1,12 @@
 """Which sequences of a benchmark there are, and where their files lie."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mmgtrack.datasets.image_names import natural
+from mmgtrack.datasets.image_names import images_in, natural
 from mmgtrack.datasets.layouts import Layout
 from mmgtrack.errors import DataError
 from mmgtrack.formats.disk import is_hidden, read_text
@@ -60,6 +60,20 @@ def place_of(layout: Layout, name: str, truth: str) -> Place:
     folder = os.path.dirname(truth)
     images = os.path.normpath(layout.images.format(name=name, folder=folder or '.'))
     return Place(truth, images, layout.image, layout.first)
+
+
+def surplus_images(root: Path, name: str, place: Place, layout: Layout, frames: Sequence[str]) -> list[str]:
+    """Images past the frames that are read, unless the list or the layout says that there are some."""
+    if layout.step > 1 or layout.max_frames is not None:
+        return []
+    names = images_in(root / place.images)
+    if place.last is not None and place.image is not None:
+        listed = {place.image.format(n) for n in range(place.first + len(frames), place.last + 1)}
+        return [image for image in names if image in listed]
+    if layout.cuts is True or (layout.cuts and name in layout.cuts):
+        return []
+    last = natural(os.path.basename(frames[-1]))
+    return [image for image in names if natural(image) > last]
 
 
 def _truths_there(root: Path, layout: Layout) -> dict[str, str]:

@@ -61,13 +61,17 @@ class Sequence:
 class Reader(Protocol):
     """A data set as a list of sequences; reading one must not change the reader's answers.
 
-    names: of the sequences, each once. ``num_frames`` says how long one is without reading its annotation,
-    where there is a cheaper way; 0 for one that cannot be read.
+    names: of the sequences. ``num_frames`` says how long one is without reading its annotation, where there
+    is a cheaper way; 0 for one that cannot be read. ``flaws``: what is wrong with its files though it can be
+    read.
     """
 
-    names: list[str]
+    @property
+    def names(self) -> list[str]: ...
 
     def num_frames(self, index: int) -> int: ...
+
+    def flaws(self, index: int) -> list[str]: ...
 
     def __len__(self) -> int: ...
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence as Items
 from pathlib import Path
 from typing import Any, Literal
 
-from mmgtrack.datasets.benchmarks import PlacedReader
 from mmgtrack.datasets.data_root import checked_root
 from mmgtrack.datasets.layouts import LAYOUTS
+from mmgtrack.datasets.placed_reader import PlacedReader
 from mmgtrack.datasets.places import place_of
 from mmgtrack.errors import DataError
 from mmgtrack.registry import DATASETS

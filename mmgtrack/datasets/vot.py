@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmgtrack.datasets.benchmarks import PlacedReader
 from mmgtrack.datasets.data_root import checked_root
 from mmgtrack.datasets.layouts import LAYOUTS
+from mmgtrack.datasets.placed_reader import PlacedReader
 from mmgtrack.datasets.places import Place, Wanted, find_places
 from mmgtrack.errors import DataError
 from mmgtrack.formats.disk import kind_of, read_text
@@ -21,9 +21,10 @@ from mmgtrack.sequence_tables import load_table
 class VOT(PlacedReader):
     """VOT: ``root/{list.txt, ants1/{sequence, groundtruth.txt, color/00000001.jpg, ...}, ...}``.
 
-    Of a polygon the box around its corners is taken; a row of nan is a frame without the target. Images are
-    where ``sequence`` says (``channels.color=color/%08d.jpg``), or, in the older layout, beside
-    ``groundtruth.txt``. Masks (short-term challenges since 2020) are refused: take the annotations as boxes.
+    Of a polygon the box around its corners is taken (x2 = the largest x), of a mask (short-term challenges
+    since 2020) the box around its pixels; a row of nan is a frame without the target. Images are where
+    ``sequence`` says (``channels.color=color/%08d.jpg``), or, in the older layout, beside
+    ``groundtruth.txt``.
 
     Args:
         root: the workspace, or its folder ``sequences``.

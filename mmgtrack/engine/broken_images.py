@@ -54,7 +54,7 @@ class BrokenImagesHook(Hook):
     ) -> None:
         # a loader of another package has samples of its own
         batch = data_batch.get('data_samples', ()) if isinstance(data_batch, dict) else ()
-        broken = [sample.broken_images for sample in batch if isinstance(sample, ClipSample)]
+        broken = [sample.get('broken_images', {}) for sample in batch if isinstance(sample, ClipSample)]
         samples, redrawn, files = self._news
         for found in broken:
             files.update(found)

@@ -17,9 +17,14 @@ from mmgtrack.registry import HOOKS
 
 @HOOKS.register_module()
 class SeedHook(Hook):
-    """Seed model-side randomness (RoI samplers, dropout) from (seed, iteration, rank).
+    """Seed model-side randomness (samplers, dropout): from (seed, epoch, sample), what has no sample by rank.
 
+    Each sample of a batch gets its ``draw_key``, so that it draws the same whatever batch or process it is in
+    (mmgtrack/models/layers/sample_draws.py). The global generators are seeded from (seed, iteration, rank).
     So a run that is resumed draws what the unbroken run would have drawn.
+
+    Under ``activation_checkpointing`` samples get no keys: what is computed again must be drawn again, which
+    torch does with its global generators alone.
     """
 
     priority = 'VERY_HIGH'
@@ -33,6 +38,10 @@ class SeedHook(Hook):
         torch.manual_seed(torch_seed)
         np.random.seed(numpy_seed)
         random.seed(python_seed)
+        if not runner.cfg.get('activation_checkpointing'):
+            for sample in (data_batch or {}).get('data_samples', ()):
+                if 'sample_index' in sample:
+                    sample.set_metainfo({'draw_key': (self.seed, runner.epoch, sample.sample_index)})
 
 
 @HOOKS.register_module()

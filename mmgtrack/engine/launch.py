@@ -1,16 +1,18 @@
 """From a config file to a Runner, with weights loaded safely."""
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
 from mmgtrack.checkpoint import use_safe_loading
 from mmgtrack.engine.broken_images import add_broken_images_hook
 from mmgtrack.engine.distributed import prepare_processes
 from mmgtrack.engine.options import merge_options, read_config
+from mmgtrack.engine.resume import check_can_be_resumed, last_complete_checkpoint, on_first_process
 from mmgtrack.engine.runner import TrackerRunner
 from mmgtrack.errors import CheckpointError, InputError, OutputError
 from mmgtrack.packaged_configs import find_weights
@@ -25,32 +27,36 @@ def build_runner(
     options: dict[str, Any] | None = None,
     launcher: str = 'none',
     auto_scale_lr: bool = False,
+    changes: Sequence[Callable[[Config], None]] = (),
 ) -> Runner:
     """A Runner for a config file; checkpoints it reads are never executed.
 
     work_dir: default ``work_dirs/<config name>``. resume: True for the last checkpoint there, or a path.
     load_from: weights to start from. options: config keys to override, dotted. launcher: what started the
     processes of a distributed run. auto_scale_lr: fit the learning rate to the batch of all processes,
-    which the config's ``auto_scale_lr`` says for one batch size.
+    which the config's ``auto_scale_lr`` says for one batch size. changes: what else is done to the config,
+    such as by mmgtrack/engine/switches.py.
 
     A config may name two starts: ``load_from``, and ``load_from_fallback`` for where that is no file.
     """
     settings = read_config(config)
     use_safe_loading()
     merge_options(settings, options or {})
+    for change in changes:
+        change(settings)
     if not isinstance(settings.get('model'), dict):
         raise InputError(f'the config {config} has no dict named model')
     settings.launcher = launcher
     settings.work_dir = work_dir or settings.get('work_dir') or str(Path('work_dirs') / Path(config).stem)
     _make_folder(settings.work_dir)
+    if launcher != 'none':
+        prepare_processes(settings)
     warning = _set_start(settings, resume, load_from)
     if auto_scale_lr:
         _enable_lr_scaling(settings)
     _check_epoch(settings.get('train_dataloader'))
     add_broken_images_hook(settings)
     settings.custom_hooks = [*(settings.get('custom_hooks') or []), dict(type='mmgtrack.WeightReportHook')]
-    if launcher != 'none':
-        prepare_processes(settings)
     runner = TrackerRunner.from_cfg(settings)
     if warning:
         runner.logger.warning(warning)
@@ -74,18 +80,32 @@ def _set_start(settings: Config, resume: bool | str, load_from: str | None) -> s
     start = load_from or settings.get('load_from')
     settings.load_from = find_weights(start) if start else None
     settings.resume = bool(resume or settings.get('resume', False))
-    if isinstance(resume, str):
-        settings.load_from = resume
-    elif settings.resume and find_latest_checkpoint(settings.work_dir):
-        # mmengine would resume from load_from, which holds weights and no training state
-        settings.load_from = None
-    else:
-        settings.resume = False  # nothing to go on with: start as the config says
-        if load_from is None:
-            warning = _fall_back(settings)
-            _check_start(settings.load_from)
+    if settings.resume:
+        path, warning = on_first_process(_find_resumed, settings.work_dir, resume)
+        if path is not None:
+            if not Path(path).is_file():
+                raise CheckpointError(
+                    f'the first process resumes from {path}, which is not there for this one: the work '
+                    'folder must be the same on all machines'
+                )
+            # not the config's own load_from, which holds weights and no training state
+            settings.load_from = path
             return warning
-    return None
+    settings.resume = False  # nothing to go on with: start as the config says
+    if load_from is not None:
+        return None
+    warning = _fall_back(settings)
+    _check_start(settings.load_from)
+    return warning
+
+
+def _find_resumed(folder: str, resume: bool | str) -> tuple[str | None, str | None]:
+    """The checkpoint to go on with, None where there is none, and a line to be said."""
+    if not isinstance(resume, str):
+        return last_complete_checkpoint(folder)
+    path = str(Path(resume).expanduser())
+    check_can_be_resumed(path)
+    return path, None
 
 
 def _check_start(load_from: str | None) -> None:
@@ -113,7 +133,9 @@ def _enable_lr_scaling(settings: Config) -> None:
             'the learning rate cannot be scaled: the config lacks auto_scale_lr.base_batch_size, the batch '
             'size that its learning rate is meant for'
         )
-    settings.auto_scale_lr = dict(scaling, enable=True)
+    # mmengine counts the samples of a pass, not those of an update
+    passes = (settings.get('optim_wrapper') or {}).get('accumulative_counts', 1)
+    settings.auto_scale_lr = dict(scaling, enable=True, base_batch_size=scaling['base_batch_size'] / passes)
 
 
 def _check_epoch(loader: Any) -> None:

@@ -1,15 +1,21 @@
 """mmengine's Runner for trackers."""
 
 import logging
+import os
+from pathlib import Path
 from typing import Any
 
+from mmengine.dist import all_reduce, is_main_process
 from mmengine.model import PretrainedInit, is_model_wrapper
-from mmengine.runner import CheckpointLoader, Runner, find_latest_checkpoint
-from torch import nn
+from mmengine.optim import OptimWrapper
+from mmengine.runner import BaseLoop, CheckpointLoader, Runner
+from torch import Tensor, nn
 
 from mmgtrack.checkpoint import unmatched_keys, without_wrapper
 from mmgtrack.engine.data_workers import typed_worker_errors, with_timeout
-from mmgtrack.errors import InputError, MMGTrackError
+from mmgtrack.engine.resume import PARTIAL
+from mmgtrack.engine.train_loops import EpochBasedTrainLoop
+from mmgtrack.errors import InputError, MMGTrackError, OutputError
 
 
 class TrackerRunner(Runner):
@@ -44,14 +50,97 @@ class TrackerRunner(Runner):
         """Initialise, but fetch no weights that those this run starts from replace anyway."""
         model = self.model.module if is_model_wrapper(self.model) else self.model
         pretrained = {name: part for name, part in model.named_modules() if _pretrained(part)}
-        start = self._load_from or (find_latest_checkpoint(self.work_dir) if self._resume else None)
-        if pretrained and start:
-            weights = CheckpointLoader.load_checkpoint(start, map_location='cpu')['state_dict']
+        if pretrained and self._load_from:
+            weights = CheckpointLoader.load_checkpoint(self._load_from, map_location='cpu')['state_dict']
             missing, _, misshapen = unmatched_keys(model, without_wrapper(weights))
             for name, part in pretrained.items():
                 if not any(key.startswith(f'{name}.' if name else '') for key in missing + misshapen):
                     part.init_cfg = [cfg for cfg in _init_cfgs(part) if cfg not in _pretrained(part)]
         super()._init_model_weights()
+
+    def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
+        """Ours in the place of mmengine's two."""
+        if isinstance(loop, dict):
+            settings = dict(loop)
+            by_epoch = settings.pop('by_epoch', None)
+            kind = settings.get('type') or f'{"Epoch" if by_epoch else "Iter"}BasedTrainLoop'
+            if kind in ('EpochBasedTrainLoop', 'IterBasedTrainLoop'):
+                loop = {**settings, 'type': f'mmgtrack.{kind}'}
+        return super().build_train_loop(loop)
+
+    def register_default_hooks(self, hooks: dict[str, Any] | None = None) -> None:
+        """Our checkpoint hook in the place of mmengine's."""
+        hooks = dict(hooks or {})
+        checkpoint = hooks.get('checkpoint', {'interval': 1})
+        if isinstance(checkpoint, dict) and checkpoint.get('type', 'CheckpointHook') == 'CheckpointHook':
+            hooks['checkpoint'] = {**checkpoint, 'type': 'mmgtrack.CheckpointHook'}
+        super().register_default_hooks(hooks)
+
+    def save_checkpoint(
+        self, out_dir: str, filename: str, *args: Any, meta: dict[str, Any] | None = None, **kwargs: Any
+    ) -> None:
+        """Written under another name first, so that a file of this name is whole whenever the run ends.
+
+        Called by all processes; mmengine writes in the first alone.
+        """
+        meta = {**(meta or {}), 'batch_size': self._batch_size, 'epoch_length': len(self.train_dataloader)}
+        meta['gradients'] = self._waiting_gradients()
+        if '://' in str(out_dir) or not is_main_process():
+            super().save_checkpoint(out_dir, filename, *args, meta=meta, **kwargs)
+            return
+        target = Path(out_dir) / filename
+        partial = target.with_name(target.name + PARTIAL)
+        try:
+            super().save_checkpoint(out_dir, partial.name, *args, meta=meta, **kwargs)
+            os.replace(partial, target)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise OutputError(f'cannot write the checkpoint {target}: {error.strerror}') from error
+
+    def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:
+        """mmengine's; with another batch of all processes, too, the order of samples goes on."""
+        super().resume(filename, *args, **kwargs)
+        self._restore_gradients(self._resumed.get('gradients') or {})
+        before, length = self._resumed.get('batch_size'), self._resumed.get('epoch_length')
+        loop = self.train_loop
+        if before in (None, self._batch_size) or not isinstance(loop, EpochBasedTrainLoop):
+            return
+        samples = (loop.iter - loop.epoch * length) * before
+        done, again = divmod(samples, self._batch_size)
+        loop._iter = loop.epoch * len(self.train_dataloader) + done
+        self.logger.warning(
+            f'RESUME: the batch of all processes was {before} and is {self._batch_size}: goes on as '
+            f'iteration {loop.iter}, {samples} samples into the epoch'
+            + (f', {again} of them once more' if again else '')
+        )
+
+    def load_checkpoint(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        checkpoint: dict[str, Any] = super().load_checkpoint(*args, **kwargs)
+        self._resumed: dict[str, Any] = checkpoint.get('meta', {})
+        return checkpoint
+
+    def _waiting_gradients(self) -> dict[str, Tensor]:
+        """Where a checkpoint falls between passes that are accumulated: their gradients, of all processes."""
+        if not isinstance(self.optim_wrapper, OptimWrapper) or self.optim_wrapper.should_update():
+            return {}
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        waiting = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+        for gradient in waiting.values():
+            all_reduce(gradient, op='mean')  # as the update will take it
+        return {name: gradient.cpu() for name, gradient in waiting.items()}
+
+    def _restore_gradients(self, waiting: dict[str, Tensor]) -> None:
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        for name, parameter in model.named_parameters():
+            if name in waiting:
+                parameter.grad = waiting[name].to(parameter)
+        if waiting:  # mmengine would say that they are lost
+            self.logger.addFilter(lambda record: 'the gradient of some iterations' not in record.getMessage())
+
+    @property
+    def _batch_size(self) -> int:
+        """Of all processes together."""
+        return int(self.train_dataloader.batch_size) * self.world_size
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
         self.logger.addFilter(_is_no_parameter_line)

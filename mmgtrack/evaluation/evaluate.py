@@ -16,7 +16,8 @@ from mmgtrack.evaluation.benchmarks import Protocol, find_protocol
 from mmgtrack.evaluation.results.box_results import BoxResults
 from mmgtrack.evaluation.results.files import MissingResultError, ResultFiles
 from mmgtrack.evaluation.rules.base import Part, Scores
-from mmgtrack.evaluation.selection import select_sequences, some_of
+from mmgtrack.evaluation.selection import select_sequences
+from mmgtrack.formats.listing import some_of
 
 PathLike = str | os.PathLike[str]
 

@@ -7,13 +7,12 @@ from typing import Any
 from mmgtrack.errors import DataError, InputError
 from mmgtrack.evaluation.annotations.base import Annotations
 from mmgtrack.evaluation.benchmarks import Protocol
+from mmgtrack.formats.listing import some_of
 from mmgtrack.packaged_configs import suggestions
 from mmgtrack.sequence_tables import SequenceTable, load_table
 
 ALL = 'all'
 """For ``wanted``: all that the annotations hold."""
-
-_NAMES_SHOWN = 5
 
 
 def select_sequences(
@@ -58,9 +57,3 @@ def _known_names(
         name if name in there else folded.get(name.casefold(), others.get(name.casefold(), name))
         for name in wanted
     )
-
-
-def some_of(names: Sequence[str]) -> str:
-    """A few names for a message."""
-    shown = ', '.join(names[:_NAMES_SHOWN])
-    return shown if len(names) <= _NAMES_SHOWN else f'{shown} and {len(names) - _NAMES_SHOWN} more'

@@ -19,6 +19,7 @@ from torch import Tensor
 from mmgtrack.errors import InputError, StateError
 from mmgtrack.geometry import check_boxes, clip_boxes
 from mmgtrack.models.data_preprocessor import ClipDataPreprocessor, View
+from mmgtrack.models.layers.sample_draws import drawing_per_sample
 from mmgtrack.models.pairs import Detections, Pairs
 from mmgtrack.structures import Calibration, Candidates, State, Tracks
 
@@ -85,7 +86,8 @@ class BaseTracker(BaseModel, metaclass=ABCMeta):
     def forward(self, inputs: dict, data_samples: list, mode: str = 'tensor') -> Any:
         """mmengine's entry: 'loss' gives a dict, 'predict' a list of Tracks, 'tensor' raw outputs."""
         if mode == 'loss':
-            return self.loss(inputs, data_samples)
+            with drawing_per_sample(data_samples, self.data_preprocessor.mean.device):
+                return self.loss(inputs, data_samples)
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         if mode == 'tensor':

@@ -1,9 +1,17 @@
 """One training sample: an image for each role of one video."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+import torch
 from mmengine.structures import BaseDataElement, InstanceData
 from torch import Tensor
+
+
+class _Array(NamedTuple):
+    """A tensor on its way between processes."""
+
+    values: np.ndarray
 
 
 class ClipSample(BaseDataElement):
@@ -49,3 +57,37 @@ class ClipSample(BaseDataElement):
         if '_masks' in self:
             moved.masks = {r: m.to(*args, **kwargs) for r, m in self.masks.items()}
         return moved
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For the way between processes: torch would open shared memory for each of a dozen small tensors."""
+        state = dict(self.__dict__)
+        if '_instances' in state:
+            state['_instances'] = {
+                role: (instances.metainfo, {name: _packed(value) for name, value in instances.items()})
+                for role, instances in self.instances.items()
+            }
+        if '_masks' in state:
+            state['_masks'] = {role: _packed(mask) for role, mask in self.masks.items()}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if '_instances' in state:
+            self.__dict__['_instances'] = {
+                role: InstanceData(
+                    metainfo=metainfo, **{name: _unpacked(value) for name, value in fields.items()}
+                )
+                for role, (metainfo, fields) in state['_instances'].items()
+            }
+        if '_masks' in state:
+            self.__dict__['_masks'] = {role: _unpacked(mask) for role, mask in state['_masks'].items()}
+
+
+def _packed(value: Any) -> Any:
+    """A plain tensor in the processor's memory as an array; anything else as it is."""
+    plain = isinstance(value, Tensor) and value.device.type == 'cpu' and not value.requires_grad
+    return _Array(value.numpy()) if plain and value.dtype != torch.bfloat16 else value
+
+
+def _unpacked(value: Any) -> Any:
+    return torch.from_numpy(value.values) if isinstance(value, _Array) else value

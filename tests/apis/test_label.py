@@ -27,10 +27,8 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def write_track(path: Path, first: int, last: int, x: float, absent: tuple[int, ...] = ()) -> Path:
     """A track whose boxes are x,8,20,24 in the frames first to last."""
-    rows = [
-        f'{frame},{x:.3f},8.000,20.000,24.000,0.9,{int(frame not in absent)}'
-        for frame in range(first, last + 1)
-    ]
+    row = '{},{:.3f},8.000,20.000,24.000,0.9,{}'
+    rows = [row.format(frame, x, int(frame not in absent)) for frame in range(first, last + 1)]
     path.write_text('\n'.join([CSV_HEADER, *rows, '']))
     return path
 
@@ -91,7 +89,7 @@ def test_other_refusals(video: Path, tmp_path: Path, capfd: pytest.CaptureFixtur
     track = write_track(tmp_path / 'track_1.csv', 0, 4, 1)
     with pytest.raises(DataError, match='two of the tracks begin at frame 0'):
         merge_tracks([track, track])
-    with pytest.raises(SourceError, match='none.mp4'):
+    with pytest.raises(SourceError, match=r'none\.mp4'):
         write_sequence_folder(tmp_path / 'none.mp4', [track], tmp_path / 'cup')
     with pytest.raises(OutputError, match='is there already'):
         write_sequence_folder(video, [track], tmp_path)
@@ -99,11 +97,7 @@ def test_other_refusals(video: Path, tmp_path: Path, capfd: pytest.CaptureFixtur
     assert '--absent expects FIRST-LAST' in capfd.readouterr().err
 
 
-def test_a_read_only_place(video: Path, tmp_path: Path, no_root: None) -> None:
+def test_a_place_that_cannot_be(video: Path, tmp_path: Path) -> None:
     track = write_track(tmp_path / 'track_1.csv', 0, 4, 1)
-    tmp_path.chmod(0o555)
-    try:
-        with pytest.raises(OutputError, match='cannot write .*cup'):
-            write_sequence_folder(video, [track], tmp_path / 'cup')
-    finally:
-        tmp_path.chmod(0o755)
+    with pytest.raises(OutputError, match=r'cannot write .*cup: Not a directory'):
+        write_sequence_folder(video, [track], track / 'cup')

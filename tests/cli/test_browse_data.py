@@ -73,7 +73,7 @@ def test_broken_images_are_named(folder: Path, capsys: pytest.CaptureFixture[str
         ('nowhere.py', 'no config file nowhere.py'),
         ('none.py', 'the config none.py has no train_dataloader'),
         ('off.py', 'the config off.py has no train_dataloader'),
-        ('moved.py', 'klips is no folder: expected one folder per sequence in it'),
+        ('moved.py', 'klips is no folder: did you mean clips?'),
         ('typo.py', 'the config typo.py builds no training data: KeyError'),
         ('other.py', 'other.py trains on a SequenceFolder, expected a mmgtrack.ClipDataset'),
         (

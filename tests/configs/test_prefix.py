@@ -96,7 +96,7 @@ def test_weights_that_come_with_it(tmp_path: Path) -> None:
     shipped = find_weights('mmgtrack::globaltrack_mobilenetv2_lite.pth')
     assert zoo.weights_path(zoo.find_model(zoo.DEFAULT)) == Path(shipped)
     assert find_weights('mine/epoch_1.pth') == 'mine/epoch_1.pth'
-    with pytest.raises(ModelNotFoundError, match='did you mean globaltrack_mobilenetv2_lite.pth'):
+    with pytest.raises(ModelNotFoundError, match=r'did you mean globaltrack_mobilenetv2_lite\.pth'):
         find_weights('mmgtrack::globaltrack_mobilenet_lite.pth')
 
 
@@ -122,9 +122,8 @@ def test_an_import_that_fails_is_named(
     module: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, 'path', [*sys.path])
-    config = write(
-        tmp_path / 'fails.py', f'mmgtrack::{LITE}', "custom_imports = dict(imports=['fails_here'])"
-    )
+    imports = "custom_imports = dict(imports=['fails_here'])"
+    config = write(tmp_path / 'fails.py', f'mmgtrack::{LITE}', imports)
     (tmp_path / 'fails_here.py').write_text(module)
     with pytest.raises(InputError, match=message) as refused:
         run_config(config)

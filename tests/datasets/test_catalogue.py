@@ -61,3 +61,8 @@ def test_names_are_found_in_any_case_and_near_ones_are_told() -> None:
         'table': 'dtb70',
         'root': 'data/dtb70',
     }
+
+
+def test_every_data_set_is_documented() -> None:
+    text = (Path(__file__).parents[2] / 'docs' / 'datasets.md').read_text(encoding='utf-8')
+    assert [data_set.name for data_set in DATA_SETS if f'`{data_set.name}`' not in text] == []

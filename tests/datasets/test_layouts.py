@@ -221,6 +221,18 @@ CASES = [
         absent=[2],
     ),
     Case(
+        'vot2020',  # masks
+        {
+            'list.txt': 'agility\n',
+            'agility/sequence': _SIZE,
+            'agility/groundtruth.txt': 'm10,20,4,3,5,2,5\n1,2,3,4\n',
+        },
+        numbered('agility/color/%08d.jpg', 1, 2),
+        'agility',
+        ('agility/color/00000001.jpg', 'agility/color/00000002.jpg'),
+        [(11, 21, 2, 1), (1, 2, 3, 4)],
+    ),
+    Case(
         'vot2018_longterm',  # a workspace
         {
             'sequences/list.txt': 'ballet\n',
@@ -273,7 +285,7 @@ def test_official_layout(tmp_path: Path, case: Case) -> None:
 
 @pytest.mark.parametrize(
     'case',
-    [c for c in CASES if find_data_set(c.data_set).protocol],
+    [c for c in CASES if find_data_set(c.data_set).protocol and c.data_set != 'vot2020'],
     ids=lambda c: f'{c.data_set}-{c.sequence}',
 )
 def test_evaluation_reads_the_same_boxes(tmp_path: Path, case: Case) -> None:
@@ -339,7 +351,7 @@ def _listed(case: Case) -> str:
             'images 1,2 do not fit the 1 rows',
         ),
         ('tcolor128', {'A/A_gt.txt': '1,2,3,4\n', 'A/A_frames.txt': 'x'}, [], r'A_frames\.txt, line 1'),
-        ('vot2018', {'A/groundtruth.txt': 'm0,0,1,1,1\n'}, [], 'line 1: masks are not evaluated'),
+        ('vot2018', {'A/groundtruth.txt': 'm0,0,1,1,2\n'}, [], 'line 1: expected mx,y,w,h,runs'),
     ],
 )
 def test_broken_sequences(
@@ -348,6 +360,14 @@ def test_broken_sequences(
     reader = build(name, write(tmp_path, texts, images), sequences='all')
     with pytest.raises(DataError, match=message):
         reader[0]
+
+
+def test_sequences_of_one_recording_say_so(tmp_path: Path) -> None:
+    texts = {f'anno/UAV123/{name}.txt': '1,2,3,4\n' for name in ('car1_1', 'car1_2', 'bike1')}
+    images = ['car1/000001.jpg', 'car1/000751.jpg', 'bike1/000001.jpg']
+    write(tmp_path, texts, [f'data_seq/UAV123/{image}' for image in images])
+    bike, car, later = build('uav123', tmp_path, sequences='all')
+    assert car.shares_video(later) and not car.shares_video(bike)
 
 
 def test_a_listed_sequence_that_is_not_there_says_so_when_it_is_read(tmp_path: Path) -> None:

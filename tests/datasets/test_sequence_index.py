@@ -199,3 +199,15 @@ def test_a_problem_is_kept_and_others_go_on(tmp_path: Path) -> None:
     entries = load_index('key', {name: (tmp_path,) for name in NAMES}, count)
     assert [entries[name].frames for name in NAMES] == [7, 0, 7]
     assert [entries[name].problem for name in NAMES] == [None, 'b is broken', None]
+
+
+def test_progress_while_it_is_made(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts(Counting(root))
+    assert capsys.readouterr().err == ''  # a few seconds of work are silent
+    monkeypatch.setattr('mmgtrack.countdown._LINE_EVERY_S', 0.0)
+    for name in NAMES:
+        (root / name / 'groundtruth_rect.txt').touch()
+    counts(Counting(root))
+    assert capsys.readouterr().err.startswith('1 of 3 sequences indexed, ')

@@ -13,6 +13,7 @@ import pytest
 from mmgtrack.datasets import VideoBoxes, read_frame
 from mmgtrack.datasets.film import Film, count_film_frames, film_path, split_film_path
 from mmgtrack.errors import DataError, InputError
+from mmgtrack.registry import DATASETS
 
 FRAMES = 90
 CSV = 'frame,x,y,w,h,score,present\n'
@@ -174,3 +175,24 @@ def test_errors(tmp_path: Path) -> None:
     (tmp_path / 'b.avi').touch()
     with pytest.raises(DataError, match=r'both b\.avi and b\.mp4'):
         VideoBoxes(str(tmp_path))
+
+
+def test_training_on_a_film(tmp_path: Path) -> None:
+    write_film(tmp_path / 'a.mp4', frames=30)
+    (tmp_path / 'a.txt').write_text('1,2,30,40\n' * 30)
+    pipeline = [{'type': 'mmgtrack.LoadFrame'}]
+    dataset = DATASETS.build(
+        {
+            'type': 'mmgtrack.ClipDataset',
+            'sources': [{'type': 'mmgtrack.VideoBoxes', 'root': str(tmp_path)}],
+            'num_samples': 4,
+            'pipelines': {'query': pipeline, 'search': pipeline},
+        }
+    )
+    images = decoded(tmp_path / 'a.mp4')
+    for index in range(4):
+        sample = dataset[index]
+        for role, path in sample['data_samples'].source.items():
+            image = sample['inputs'][role].numpy().transpose(1, 2, 0)
+            np.testing.assert_array_equal(image, images[int(path.rpartition('#')[2])])
+            assert sample['data_samples'].instances[role].bboxes.tolist() == [[1, 2, 31, 42]]

@@ -114,7 +114,7 @@ def test_a_backbone_that_the_checkpoint_has_is_not_downloaded(
     if not complete:
         del weights['module.backbone.conv1.conv.weight']
     file = tmp_path / 'start.pth'
-    torch.save({'state_dict': weights}, file)
+    torch.save({'state_dict': weights, 'message_hub': {}, 'meta': {'epoch': 0, 'iter': 0}}, file)
     options = {'model.backbone.init_cfg': dict(type='Pretrained', checkpoint=ADDRESS)}
     start: dict[str, Any] = {'resume': str(file)} if resume else {'load_from': str(file)}
     runner = small_runner(clips, tmp_path / 'work', options=options, **start)

@@ -13,6 +13,7 @@ from mmgtrack.geometry import clip_boxes
 from mmgtrack.models.base import Frame, GlobalSearchTracker
 from mmgtrack.models.data_preprocessor import View
 from mmgtrack.models.global_track.proposals import box_limits
+from mmgtrack.models.layers.sample_draws import DrawKey, target_keys
 from mmgtrack.models.pairs import Detections, Pairs
 from mmgtrack.registry import MODELS
 from mmgtrack.structures import Calibration, Candidates, ClipSample, State, Tracks
@@ -34,7 +35,8 @@ class TrainingSearches(NamedTuple):
 
     features: of the N search images; maps: modulated ones (P, C, H, W) a level; frames: (P,) search image of
     each; roi_kernels: (P, C, 7, 7); shares: (P,) weights that sum to 1; truths: the target's box, 0 or 1;
-    shapes: unpadded (h, w) of each target's search image; padded: (H, W) of all.
+    shapes: unpadded (h, w) of each target's search image; padded: (H, W) of all; keys: what the samplers draw
+    from.
     """
 
     features: Sequence[Tensor]
@@ -45,6 +47,7 @@ class TrainingSearches(NamedTuple):
     truths: list[InstanceData]
     shapes: list[tuple[int, int]]
     padded: tuple[int, ...]
+    keys: list[DrawKey | None]
 
 
 @MODELS.register_module()
@@ -148,6 +151,7 @@ class GlobalTrack(GlobalSearchTracker, TwoStageDetector):
             truths=[truth for sample in data_samples for truth in self._search_truths(sample)],
             shapes=[data_samples[n].img_shape['search'] for n in frames.tolist()],
             padded=tuple(inputs['search'].shape[-2:]),
+            keys=target_keys(data_samples, [len(s.instances['query']) for s in data_samples]),
         )
 
     def rpn_loss(self, searches: TrainingSearches) -> tuple[dict[str, Any], Detections]:
@@ -155,8 +159,10 @@ class GlobalTrack(GlobalSearchTracker, TwoStageDetector):
         # losses and proposals in float32 also under autocast
         scores, deltas = ([level.float() for level in out] for out in self.rpn_head(searches.maps))
         metas = [
-            dict(img_shape=shape, pad_shape=searches.padded, loss_weight=share)
-            for shape, share in zip(searches.shapes, searches.shares.tolist(), strict=True)
+            dict(img_shape=shape, pad_shape=searches.padded, loss_weight=share, draw_key=key)
+            for shape, share, key in zip(
+                searches.shapes, searches.shares.tolist(), searches.keys, strict=True
+            )
         ]
         losses = self.rpn_head.loss_by_feat(scores, deltas, searches.truths, metas)
         limits = box_limits(searches.shapes, scores[0], self.inclusive_pixels)
@@ -164,7 +170,7 @@ class GlobalTrack(GlobalSearchTracker, TwoStageDetector):
 
     def roi_loss(self, searches: TrainingSearches, proposals: Detections) -> dict[str, Any]:
         """Losses of the second stage on proposals (P, K) of the first."""
-        samples = self.roi_head.sample(proposals, searches.truths)
+        samples = self.roi_head.sample(proposals, searches.truths, searches.keys)
         return self.roi_head.loss_of_pairs(
             searches.features, samples, searches.frames, searches.roi_kernels, searches.shares
         )

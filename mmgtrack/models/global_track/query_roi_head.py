@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from mmgtrack.errors import InputError
 from mmgtrack.models.global_track.proposals import keep_best, suppress
+from mmgtrack.models.layers.sample_draws import DrawKey, drawing_for
 from mmgtrack.models.pairs import Detections
 from mmgtrack.registry import MODELS
 
@@ -155,13 +156,23 @@ class QueryRoIHead(StandardRoIHead):
         keep[:, 0] |= found.valid[:, 0]  # the best hypothesis stays whatever its score
         return keep_best(found.boxes, found.scores, keep, self.test_cfg.max_per_img)
 
-    def sample(self, proposals: Detections, truths: list[InstanceData]) -> list[SamplingResult]:
-        """Assign and sample each pair's proposals against its own target (0 or 1 boxes)."""
+    def sample(
+        self,
+        proposals: Detections,
+        truths: list[InstanceData],
+        keys: Sequence[DrawKey | None] | None = None,
+    ) -> list[SamplingResult]:
+        """Assign and sample each pair's proposals against its own target (0 or 1 boxes).
+
+        keys: what each pair draws from; None for the global generators.
+        """
         results = []
-        for boxes, valid, truth in zip(proposals.boxes, proposals.valid, truths, strict=True):
+        keys = [None] * len(truths) if keys is None else keys
+        for boxes, valid, truth, key in zip(proposals.boxes, proposals.valid, truths, keys, strict=True):
             priors = InstanceData(priors=boxes[valid])
             assigned = self.bbox_assigner.assign(priors, truth)
-            results.append(self.bbox_sampler.sample(assigned, priors, truth))
+            with drawing_for(key, stage=1):
+                results.append(self.bbox_sampler.sample(assigned, priors, truth))
         return results
 
     def loss_of_pairs(

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mmgtrack.models.global_track.proposals import select_proposals
 from mmgtrack.models.layers import DynamicCorrelation
+from mmgtrack.models.layers.sample_draws import drawing_for
 from mmgtrack.models.pairs import Detections
 from mmgtrack.registry import MODELS
 
@@ -102,6 +103,12 @@ class QueryRPNHead(RPNHead):
         label_weights = [w * factor for w in label_weights]
         target_weights = [w * factor[..., None] for w in target_weights]
         return labels, label_weights, targets, target_weights, 1.0
+
+    def _get_targets_single(self, *args: Any, **kwargs: Any) -> tuple:
+        """mmdet's, whose sampler draws from the key of the query, ``img_meta['draw_key']``."""
+        meta = kwargs['img_meta'] if 'img_meta' in kwargs else args[3]
+        with drawing_for(meta.get('draw_key'), stage=0):
+            return super()._get_targets_single(*args, **kwargs)
 
     def _correlation(self, level: int) -> DynamicCorrelation:
         return self.correlations[level % len(self.correlations)]

@@ -4,6 +4,7 @@ from mmcv.cnn.bricks.transformer import FFN, MultiheadAttention
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmgtrack.models.layers.sample_draws import use_sample_draws
 from mmgtrack.models.stark.tokens import Tokens, TransformerOutput
 from mmgtrack.models.stark.transformer import use_fused_attention
 from mmgtrack.registry import MODELS
@@ -38,6 +39,7 @@ class LiteTransformer(BaseModule):
         self.ffn = FFN(embed_dims, feedforward_channels, ffn_drop=dropout)
         self.norms = nn.ModuleList(nn.LayerNorm(embed_dims) for _ in range(2))
         use_fused_attention(self)
+        use_sample_draws(self)
 
     def init_weights(self) -> None:
         """Xavier-uniform for all matrices (official code)."""

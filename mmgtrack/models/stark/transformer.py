@@ -9,13 +9,17 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmgtrack.errors import InputError
+from mmgtrack.models.layers.sample_draws import SampleAttention, use_sample_draws
 from mmgtrack.models.stark.fast_attention import FewQueryAttention, LoneQueryAttention, SelfAttention
 from mmgtrack.models.stark.tokens import Tokens, TransformerOutput
 from mmgtrack.registry import MODELS
 
 
-class FusedAttention(nn.MultiheadAttention):
-    """Attention that keeps no attention maps, which nobody reads: torch then has a fused kernel for it."""
+class FusedAttention(SampleAttention):
+    """Attention that keeps no attention maps, which nobody reads: torch then has a fused kernel for it.
+
+    Not where samples draw their own dropout.
+    """
 
     def forward(self, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor | None]:
         return super().forward(*args, **{**kwargs, 'need_weights': False})
@@ -63,6 +67,7 @@ class StarkTransformer(BaseModule):
                 use_fused_attention(layer.cross_attn)
         if self.encoder is not None:
             use_fused_attention(self.encoder)
+        use_sample_draws(self)
 
     def init_weights(self) -> None:
         """Xavier-uniform for all matrices but the query embedding (official code)."""

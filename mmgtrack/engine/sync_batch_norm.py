@@ -1,0 +1,46 @@
+"""Batch norms with the statistics of all processes, on processors."""
+
+import torch
+from mmengine.dist import get_world_size
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class CPUSyncBatchNorm(_BatchNorm):
+    """What torch's ``SyncBatchNorm`` does, on GPUs only. Every process must have equally many samples."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """features: (B, C, ...)."""
+        world = get_world_size()
+        if not self.training or world == 1:
+            return super().forward(features)
+        others = [0, *range(2, features.ndim)]
+        shape = (1, -1, *(1 for _ in others[1:]))
+        mean = all_reduce(features.mean(others)) / world
+        centred = features - mean.view(shape)
+        variance = all_reduce(centred.square().mean(others)) / world
+        self._keep(mean.detach(), variance.detach(), world * features.numel() // features.shape[1])
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return centred * scale.view(shape) + self.bias.view(shape)
+
+    def _check_input_dim(self, features: Tensor) -> None:
+        """Any number of dimensions will do."""
+
+    @torch.no_grad()
+    def _keep(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        """Running statistics; the variance is the unbiased one, as torch's."""
+        if self.running_mean is None or self.running_var is None:
+            return
+        assert self.momentum is not None
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance * (count / max(count - 1, 1)), self.momentum)
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked += 1
+
+
+def synchronise_on_processor(model: nn.Module) -> None:
+    """Let torch's synchronised norms of a model work on processors, in place."""
+    for module in model.modules():
+        if type(module) is nn.SyncBatchNorm:
+            module.__class__ = CPUSyncBatchNorm  # all that a norm has stays: parameters, buffers, hooks

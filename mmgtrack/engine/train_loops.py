@@ -1,0 +1,67 @@
+"""mmengine's loops over training data, which go on in the middle of an epoch at the very next sample."""
+
+import logging
+from typing import Any
+
+from mmengine.logging import print_log
+from mmengine.runner import EpochBasedTrainLoop as _EpochBasedTrainLoop
+from mmengine.runner import IterBasedTrainLoop as _IterBasedTrainLoop
+from mmengine.runner.loops import _InfiniteDataloaderIterator
+from torch.utils.data import DataLoader
+
+from mmgtrack.datasets.epoch_sampler import EpochSampler
+from mmgtrack.registry import LOOPS
+
+
+@LOOPS.register_module()
+class EpochBasedTrainLoop(_EpochBasedTrainLoop):
+    """mmengine's, but an epoch that a checkpoint was written in is not started anew.
+
+    What has been seen is passed over by its number, without being loaded.
+    """
+
+    def run_epoch(self) -> None:
+        self.runner.call_hook('before_train_epoch')
+        self.runner.model.train()
+        for number, batch in enumerate(self.dataloader, start=self._pass_over()):
+            self.run_iter(number, batch)
+        self.runner.call_hook('after_train_epoch')
+        self._epoch += 1
+
+    def _pass_over(self) -> int:
+        """Have the sampler start behind the batches of this epoch that are done; returns their number."""
+        first = self._epoch * len(self.dataloader)
+        done = self._iter - first
+        if done and not hasattr(self.dataloader.sampler, 'skip'):
+            print_log(
+                f'{type(self.dataloader.sampler).__name__} cannot start in the middle of an epoch, as '
+                'mmgtrack.EpochSampler can: this epoch starts anew',
+                self.runner.logger,
+                logging.WARNING,
+            )
+            self._iter, done = first, 0
+        if done:
+            self.dataloader.sampler.skip(done * self.dataloader.batch_size)
+        return done
+
+
+@LOOPS.register_module()
+class IterBasedTrainLoop(_IterBasedTrainLoop):
+    """mmengine's, but with an ``EpochSampler`` a resumed run does not count its epochs from 0 again."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.dataloader_iterator = _EndlessBatches(self.dataloader)
+
+
+class _EndlessBatches(_InfiniteDataloaderIterator):
+    _dataloader: DataLoader
+
+    def skip_iter(self, num_iters: int) -> None:
+        sampler = self._dataloader.sampler
+        if not isinstance(sampler, EpochSampler):
+            super().skip_iter(num_iters)
+            return
+        self._epoch, done = divmod(num_iters, len(self._dataloader))
+        sampler.set_epoch(self._epoch)
+        sampler.skip(done * self._dataloader.batch_size)
