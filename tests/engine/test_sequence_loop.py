@@ -35,15 +35,6 @@ def small(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, t
     return {kind: write_small(folder, kind, videos) for kind in KINDS}
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    """As in the other processes."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def test_in(
     folder: Path, config: Path, checkpoint: Path, overrides: dict[str, Any] | None = None, **options: Any
 ) -> Any:
@@ -61,7 +52,6 @@ def whole(
     small: dict[str, tuple[Path, Path]], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[tuple[str, int], Any]:
     """An unbroken run in one process, by kind and videos per batch: folder and report."""
-    torch.set_num_threads(1)
     runs = {}
     for kind, videos_per_batch in [('global_track', 1), ('stark', 1), ('stark', 2)]:
         folder = tmp_path_factory.mktemp('whole')
