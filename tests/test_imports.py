@@ -19,6 +19,7 @@ LAYERS = [
         'files',
         'formats',
         'countdown',
+        'progress',
         'geometry',
         'registry',
         'packaged_configs',

@@ -1,69 +1,19 @@
 #!/usr/bin/env bash
 set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/_slurm.sh"
 
 usage() {
-    cat <<'EOF'
+    cat <<EOF
 Train in several processes of a SLURM job, one a GPU:
 
     tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [--device cpu|cuda] [options of tools/train.py]
 
 With --device cpu the job asks for no GPUs; GPUS is then the number of processes.
 
-Environment:
-    GPUS            GPUs in all (8)
-    GPUS_PER_NODE   GPUs a machine (8, or GPUS if that is less)
-    CPUS_PER_TASK   cores a GPU: a process and its data loader's workers (5)
-    SRUN_ARGS       more options of srun, such as '--time=2-0 --quotatype=reserved'
-    MASTER_PORT     port of the first machine (29500)
-    PYTHON          interpreter (python)
+$slurm_environment_help
 EOF
 }
 
-fail() {
-    echo "error: $1" >&2
-    exit 2
-}
-
-for argument in "$@"; do
-    case $argument in
-        -h | --help)
-            usage
-            exit
-            ;;
-    esac
-done
-(($# >= 4)) || fail 'expected PARTITION JOB_NAME CONFIG WORK_DIR; tools/slurm_train.sh --help says more'
-partition=$1
-job=$2
-config=$3
-work_dir=$4
-shift 4
-[[ -f $config ]] || fail "no config file $config"
-gpus=${GPUS:-8}
-[[ $gpus =~ ^[1-9][0-9]*$ ]] || fail "GPUS must be a whole number from 1, got '$gpus'"
-per_node=${GPUS_PER_NODE:-$((gpus < 8 ? gpus : 8))}
-[[ $per_node =~ ^[1-9][0-9]*$ ]] || fail "GPUS_PER_NODE must be a whole number from 1, got '$per_node'"
-((gpus % per_node == 0)) || fail "GPUS=$gpus is not a multiple of GPUS_PER_NODE=$per_node"
-cores=${CPUS_PER_TASK:-5}
-[[ $cores =~ ^[1-9][0-9]*$ ]] || fail "CPUS_PER_TASK must be a whole number from 1, got '$cores'"
-command -v srun >/dev/null || fail 'no srun here: this script starts a SLURM job; tools/dist_train.sh needs no SLURM'
-
-resources=("--gres=gpu:$per_node")
-previous=
-for argument in "$@"; do
-    if [[ $argument == --device=cpu || $previous$argument == --devicecpu ]]; then
-        resources=()
-    fi
-    previous=$argument
-done
-
-folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-export PYTHONPATH="$folder/..${PYTHONPATH:+:$PYTHONPATH}"
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-export MKL_NUM_THREADS=${MKL_NUM_THREADS:-$OMP_NUM_THREADS}
-# SRUN_ARGS is meant to be taken apart
-# shellcheck disable=SC2086
-exec srun --partition="$partition" --job-name="$job" ${resources[@]+"${resources[@]}"} \
-    --ntasks="$gpus" --ntasks-per-node="$per_node" --cpus-per-task="$cores" --kill-on-bad-exit=1 \
-    ${SRUN_ARGS:-} \
-    "${PYTHON:-python}" -u "$folder/train.py" "$config" --work-dir "$work_dir" --launcher slurm "$@"
+check_words slurm_train.sh 'PARTITION JOB_NAME CONFIG WORK_DIR' 4 "$@"
+[[ -f $3 ]] || fail "no config file $3"
+run_job "$1" "$2" train.py "$3" --work-dir "$4" --launcher slurm "${@:5}"

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,18 +52,21 @@ def build_tracker(
     precision: str = 'float32',
     compile: bool = False,
     plain: bool = False,
+    options: Mapping[str, Any] | None = None,
 ) -> BaseTracker:
     """A tracker in evaluation mode, prepared for speed.
 
     model: name in the zoo or path of a config, default the one that the checkpoint was made for, else the
     zoo's default; checkpoint: weights, default those shipped for the name.
     precision, compile: see ``speed_up``; plain: none of that, layers as they are in training.
+    options: config keys to override, dotted.
     Raises ModelNotFoundError, CheckpointError (unreadable, or of another architecture: lists the keys),
     InputError (no such device). Without any weights for its layers it warns and stays random.
     """
     target = check_device(device)
     content = _read(checkpoint) if checkpoint is not None else None
     name, config = load_config(model if model is not None else _model_of(content))
+    config.merge_from_dict(dict(options or {}))
     source = Path(checkpoint) if checkpoint is not None else _shipped_weights(name)
     tracker = build_network(config)
     digest = hashlib.sha256(json.dumps(_what_counts(config.model), sort_keys=True, default=str).encode())

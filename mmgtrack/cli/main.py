@@ -20,6 +20,7 @@ COMMANDS = (
     'track',
     'models',
     'train',
+    'test',
     'evaluate',
     'compare',
     'submit',
@@ -59,7 +60,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit status: 0 done, 2 bad input, 130 interrupted, 141 output closed."""
+    """Run a command; return the exit status.
+
+    0 done, 1 done in part, 2 bad input, 130 interrupted, 141 output closed.
+    """
     try:
         words = _join_negative_boxes(sys.argv[1:] if argv is None else argv)
         args, surplus = build_parser().parse_known_args(words)

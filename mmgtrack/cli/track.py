@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from mmgtrack.apis import Frame, FrameReader
     from mmgtrack.apis.tracker import Tracker
     from mmgtrack.cli.output_files import ResultFiles
-    from mmgtrack.cli.progress import TrackProgress
     from mmgtrack.cli.window import Window
+    from mmgtrack.progress import TrackProgress
     from mmgtrack.structures import Tracks
 
 _EXIT_INTERRUPTED = 130
@@ -95,7 +95,7 @@ def _track(
 ) -> int:
     from mmgtrack.apis.streaming import check_start_boxes, track_reader
     from mmgtrack.cli.output_files import ResultFiles
-    from mmgtrack.cli.progress import TrackProgress
+    from mmgtrack.progress import TrackProgress
 
     source = reader.source
     start = next(reader)

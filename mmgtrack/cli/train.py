@@ -6,14 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-
-class _Overrides(argparse.Action):
-    """Reads ``key=value ...`` as mmengine does, which is imported only when there are any."""
-
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        from mmgtrack.engine.options import Overrides
-
-        Overrides(self.option_strings, self.dest, nargs='+')(parser, namespace, values, option_string)
+from mmgtrack.cli.config_values import ConfigValues
 
 
 def add_parser(subparsers: Any) -> None:
@@ -44,7 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--load-from', metavar='FILE', help='weights to start from')
     parser.add_argument(
-        '--cfg-options', metavar='KEY=VALUE', nargs='+', action=_Overrides, help='values of the config'
+        '--cfg-options', metavar='KEY=VALUE', nargs='+', action=ConfigValues, help='values of the config'
     )
     parser.add_argument(
         '--auto-scale-lr', action='store_true', help='fit the learning rate to the batch of all processes'

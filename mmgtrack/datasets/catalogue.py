@@ -151,3 +151,15 @@ def find_data_set(name: str) -> DataSet:
 def reader_config(name: str, root: str | os.PathLike[str]) -> dict[str, Any]:
     """Config of the reader of a data set that lies in ``root``, for ``DATASETS.build``."""
     return {**find_data_set(name).reader, 'root': os.fspath(root)}
+
+
+def name_of_reader(settings: Mapping[str, Any]) -> str:
+    """What to call what a reader's config reads: a data set's name, or the reader's in lower case."""
+    return next(
+        (
+            data_set.name
+            for data_set in sorted(DATA_SETS, key=lambda data_set: -len(data_set.reader))
+            if all(settings.get(key) == value for key, value in data_set.reader.items())
+        ),
+        str(settings.get('type', 'data')).rpartition('.')[2].lower(),
+    )

@@ -79,13 +79,13 @@ def prepare_processes(settings: Config) -> None:
     if is_distributed():
         return
     if get_device() == 'cpu':
-        _read_ranks(settings.get('launcher', 'pytorch'))
+        read_ranks(settings.get('launcher', 'pytorch'))
         torch.distributed.init_process_group('gloo')
     else:
         init_dist(settings.launcher, **(settings.get('env_cfg') or {}).get('dist_cfg', dict(backend='nccl')))
 
 
-def _read_ranks(launcher: str) -> None:
+def read_ranks(launcher: str) -> None:
     """Tell torch what SLURM or MPI says about this process; ``torchrun`` says it in torch's own words."""
     names = dict(zip(('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), _RANKS.get(launcher, ()), strict=False))
     missing = [name for name in names.values() if name not in os.environ]

@@ -56,7 +56,7 @@ class SuccessMetric(BaseMetric):
             self.results.append(
                 {
                     f'{sequence.name}#{target + 1}' if several else sequence.name: success_auc(
-                        result['boxes'][:, column], truth[:, target]
+                        result['boxes'][1:, column], truth[:, target]
                     )
                     for column, target in columns
                 }

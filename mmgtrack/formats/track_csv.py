@@ -1,4 +1,4 @@
-"""The rows that ``mmgtrack track`` writes, read as a result."""
+"""The rows that ``mmgtrack track`` and ``mmgtrack test`` write."""
 
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ from mmgtrack.formats.box_rows import parse_rows
 from mmgtrack.formats.frame_numbers import frame_numbers
 
 HEADER = 'frame,x,y,w,h,score,present'
+_ROW = '%d,%.4f,%.4f,%.4f,%.4f,%.9g,%d\n'
 
 
 def is_track_csv(text: str) -> bool:
@@ -44,3 +45,19 @@ def parse_track_csv(text: str, where: str) -> TrackRows:
         frame, follower = frames[gaps[0] : gaps[0] + 2]
         raise DataError(f'{where}: frame {frame} is followed by {follower}, not by the next one')
     return TrackRows(values[:, 1:5], values[:, 5], values[:, 6] != 0, int(frames[0]))
+
+
+def format_track_csv(track: TrackRows) -> str:
+    """Boxes to 1/10000 pixel; scores to the last digit of float32, as rules sort frames by them.
+
+    Raises DataError for numbers that are not finite.
+    """
+    numbers = np.column_stack([track.boxes, track.scores])
+    bad = np.flatnonzero(~np.isfinite(numbers).all(axis=1))
+    if len(bad):
+        raise DataError(f'frame {track.first + bad[0]} is not finite: {numbers[bad[0]].tolist()}')
+    numbers[:, :4] = np.where(np.abs(numbers[:, :4]) < 0.5e-4, 0.0, numbers[:, :4])  # no -0.0000
+    frames = range(track.first, track.first + len(numbers))
+    rows = zip(frames, numbers.tolist(), track.present.tolist(), strict=True)
+    lines = [_ROW % (frame, *values, present) for frame, values, present in rows]
+    return ''.join([f'{HEADER}\n', *lines])

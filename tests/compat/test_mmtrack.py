@@ -24,7 +24,7 @@ from mmengine.registry import DATA_SAMPLERS, DATASETS, METRICS, MODELS, TRANSFOR
 from mmengine.runner import Runner
 
 from mmgtrack.checkpoint import load_checkpoint_file
-from mmgtrack.engine.sequence_loop import track_sequence
+from mmgtrack.datasets.sequence import read_frame
 from mmgtrack.errors import InputError, MissingDependencyError
 from mmgtrack.structures import ClipSample
 from tests.compat.lasot_tree import INDEX, write_lasot
@@ -282,7 +282,9 @@ def test_the_metric_of_mmtrack_judges_our_tracker(runner: Runner, lasot: Path) -
         truth = np.loadtxt(folder / 'groundtruth.txt', delimiter=',', dtype=np.float32)
         truth[:, 2:] += truth[:, :2]
         paths = [str(path) for path in sorted((folder / 'img').iterdir())]
-        boxes = track_sequence(runner.model.eval(), paths, truth[:1]).boxes[:, 0]
+        first, *others = (read_frame(path) for path in paths)
+        state = runner.model.eval().encode(first, truth[:1])
+        boxes = runner.model.track(others, state)[0].boxes[:, 0]
         tracks.append([*truth[:1], *boxes.numpy()])
         truths.append(truth)
     expected = eval_sot_ope(tracks, truths)

@@ -55,8 +55,8 @@ def test_metric_gives_every_sequence_the_same_weight() -> None:
     one = sequence('one', [[BOX]] * 3, [[True]] * 3)
     two = sequence('two', [[BOX, BOX]] * 2, [[True, True]] * 2)
     far = [50.0, 50.0, 60.0, 60.0]
-    evaluator.process([dict(targets=[0], boxes=np.array([[BOX], [far]]))], [one])
-    evaluator.process([dict(targets=[0, 1], boxes=np.array([[BOX, far]]))], [two])
+    evaluator.process([dict(targets=[0], boxes=np.array([[BOX], [BOX], [far]]))], [one])
+    evaluator.process([dict(targets=[0, 1], boxes=np.array([[BOX, BOX], [BOX, far]]))], [two])
     found = evaluator.evaluate(2)
     assert found['success/one'] == pytest.approx(10 / 21)
     assert found['success/two#1'] == pytest.approx(20 / 21)

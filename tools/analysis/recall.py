@@ -21,7 +21,6 @@ from rich.table import Table
 
 from mmgtrack import Candidates, State, Tracker
 from mmgtrack.apis import load_config
-from mmgtrack.cli.progress import TrackProgress
 from mmgtrack.cli.tools import run_tool
 from mmgtrack.datasets import Sequence, SequenceFolder
 from mmgtrack.datasets.sequence import Reader, read_frame
@@ -29,6 +28,7 @@ from mmgtrack.errors import DataError, InputError
 from mmgtrack.evaluation import hit_ranks, mean_recall, pooled_recall, recall_at
 from mmgtrack.evaluation.recall import PAPER_KS
 from mmgtrack.files import replacing
+from mmgtrack.progress import TrackProgress
 from mmgtrack.registry import DATASETS
 
 

@@ -1,4 +1,4 @@
-"""How far the command has come: a bar on a terminal, now and then a line elsewhere."""
+"""How far tracking has come: a bar on a terminal, now and then a line elsewhere."""
 
 import sys
 import time
@@ -34,11 +34,11 @@ class TrackProgress:
         """Frames a second since the beginning."""
         return self.num_frames / max(time.monotonic() - self._began, 1e-9)
 
-    def advance(self) -> None:
-        """Count one frame."""
-        self.num_frames += 1
+    def advance(self, count: int = 1) -> None:
+        """Count frames."""
+        self.num_frames += count
         if self._bar is not None:
-            self._bar.advance(self._task)
+            self._bar.advance(self._task, count)
         elif self._prints_lines and time.monotonic() - self._last_line >= _LINE_EVERY_S:
             self._last_line = time.monotonic()
             print(self._line(), file=sys.stderr, flush=True)

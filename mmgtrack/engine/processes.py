@@ -1,0 +1,52 @@
+"""Joining the processes of a test: they only exchange a few words, and wait for the slowest."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+from mmengine.dist import barrier, broadcast_object_list, get_rank, get_world_size
+
+from mmgtrack.engine.distributed import end_with_parent, read_ranks
+from mmgtrack.errors import MMGTrackError
+
+T = TypeVar('T')
+
+_PATIENCE = timedelta(days=30)  # ours: one process may have a long video left when the others are done
+
+
+@contextmanager
+def joined_processes(launcher: str) -> Iterator[int]:
+    """Join those that a launcher has started, by gloo on any device; the number of this one on its machine.
+
+    Raises InputError where this process was not started by that launcher.
+    """
+    if launcher == 'none':
+        yield 0
+        return
+    read_ranks(launcher)
+    end_with_parent()
+    torch.distributed.init_process_group('gloo', timeout=_PATIENCE)
+    yield int(os.environ['LOCAL_RANK'])
+    barrier()  # an error ends the process instead
+    torch.distributed.destroy_process_group()
+
+
+def from_first(make: Callable[[], T]) -> T:
+    """What the first process makes, for all of them; its error ends them all, and only it says so."""
+    if get_world_size() == 1:
+        return make()
+    box: list[Any] = [None, False]
+    if get_rank() == 0:
+        try:
+            box = [make(), True]
+        except MMGTrackError:
+            broadcast_object_list(box)
+            raise
+    broadcast_object_list(box)
+    if not box[1]:
+        raise SystemExit(2)
+    made: T = box[0]
+    return made
