@@ -15,7 +15,7 @@ from mmgtrack.registry import LOOPS
 
 def batch_size_of(loader: DataLoader) -> int:
     """Of one process; also where a sampler of the config's own makes the batches."""
-    return int(loader.batch_size or loader.batch_sampler.batch_size)  # type: ignore[attr-defined]
+    return int(loader.batch_size or loader.batch_sampler.batch_size)  # type: ignore[union-attr]
 
 
 @LOOPS.register_module()
