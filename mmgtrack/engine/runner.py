@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mmgtrack.checkpoint import unmatched_keys, without_wrapper
 from mmgtrack.engine.data_workers import typed_worker_errors, with_timeout
 from mmgtrack.engine.resume import PARTIAL
-from mmgtrack.engine.train_loops import EpochBasedTrainLoop
+from mmgtrack.engine.train_loops import EpochBasedTrainLoop, batch_size_of
 from mmgtrack.errors import InputError, MMGTrackError, OutputError
 
 
@@ -140,7 +140,7 @@ class TrackerRunner(Runner):
     @property
     def _batch_size(self) -> int:
         """Of all processes together."""
-        return int(self.train_dataloader.batch_size) * self.world_size
+        return batch_size_of(self.train_dataloader) * self.world_size
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
         self.logger.addFilter(_is_no_parameter_line)

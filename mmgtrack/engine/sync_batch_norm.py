@@ -43,4 +43,5 @@ def synchronise_on_processor(model: nn.Module) -> None:
     """Let torch's synchronised norms of a model work on processors, in place."""
     for module in model.modules():
         if type(module) is nn.SyncBatchNorm:
-            module.__class__ = CPUSyncBatchNorm  # all that a norm has stays: parameters, buffers, hooks
+            # all that a norm has stays: parameters, buffers, hooks
+            module.__class__ = CPUSyncBatchNorm  # type: ignore[assignment]

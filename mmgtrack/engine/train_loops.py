@@ -13,12 +13,19 @@ from mmgtrack.datasets.epoch_sampler import EpochSampler
 from mmgtrack.registry import LOOPS
 
 
+def batch_size_of(loader: DataLoader) -> int:
+    """Of one process; also where a sampler of the config's own makes the batches."""
+    return int(loader.batch_size or loader.batch_sampler.batch_size)  # type: ignore[union-attr]
+
+
 @LOOPS.register_module()
 class EpochBasedTrainLoop(_EpochBasedTrainLoop):
     """mmengine's, but an epoch that a checkpoint was written in is not started anew.
 
     What has been seen is passed over by its number, without being loaded.
     """
+
+    _iter: int
 
     def run_epoch(self) -> None:
         self.runner.call_hook('before_train_epoch')
@@ -41,7 +48,7 @@ class EpochBasedTrainLoop(_EpochBasedTrainLoop):
             )
             self._iter, done = first, 0
         if done:
-            self.dataloader.sampler.skip(done * self.dataloader.batch_size)
+            self.dataloader.sampler.skip(done * batch_size_of(self.dataloader))
         return done
 
 
@@ -64,4 +71,4 @@ class _EndlessBatches(_InfiniteDataloaderIterator):
             return
         self._epoch, done = divmod(num_iters, len(self._dataloader))
         sampler.set_epoch(self._epoch)
-        sampler.skip(done * self._dataloader.batch_size)
+        sampler.skip(done * batch_size_of(self._dataloader))

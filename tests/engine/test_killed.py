@@ -22,7 +22,7 @@ from tests.trackers import CONFIGS
 # while the checkpoint of that iteration is being written
 KILLER = """
 import os, signal
-from mmengine.dist import barrier
+import yapf.yapflib.yapf_api
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
@@ -49,6 +49,8 @@ def put(self, obj, filepath):
     write(self, obj, filepath)
 
 LocalBackend.put = put
+# laying out a config for the logs takes seconds
+yapf.yapflib.yapf_api.FormatCode = lambda text, **_: (text, True)
 """
 RUNS: dict[str, dict[str, Any]] = {
     # EMA, clipping, a warm-up by iterations; checkpoints between batches whose gradients are accumulated
@@ -79,7 +81,8 @@ def write_run(name: str, folder: Path, changes: dict[str, Any]) -> Path:
             'load_from': None,
             'custom_imports.imports': ['mmgtrack', 'killer'],
             'train_dataloader.batch_size': 1,
-            'train_dataloader.num_workers': 1,
+            'train_dataloader.num_workers': 0,
+            'train_dataloader.persistent_workers': False,
             'train_dataloader.dataset.num_samples': 8,
             'train_cfg.max_epochs': 3,
             'default_hooks.logger.interval': 1,
