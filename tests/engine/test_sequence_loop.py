@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from mmgtrack.apis.testing import TestOptions, run_test
+from mmgtrack.datasets.synthetic import synthetic_clip, write_sequence
 from mmgtrack.engine.result_folder import ResultFolder
 from mmgtrack.errors import OutputError
 from mmgtrack.evaluation.evaluate import evaluate
@@ -235,3 +236,18 @@ def test_broken_sequences_are_listed_and_the_others_go_on(
         mended = test_in(tmp_path, *small['stark'], **options)
         assert mended.broken == () and not (tmp_path / 'out/failed.json').exists()
         assert sorted(contents(tmp_path / 'out')) == [f'{name}.csv' for name in LENGTHS]
+
+
+def test_several_targets_have_a_file_each(small: Any, tmp_path: Path) -> None:
+    pair = synthetic_clip(num_frames=5, size=(64, 96), num_targets=2, seed=3)
+    write_sequence(pair, tmp_path / 'videos/pair')
+    late = synthetic_clip(num_frames=5, size=(64, 96), num_targets=2, absences={0: (0, 2)}, seed=4)
+    write_sequence(late, tmp_path / 'videos/late')
+    root = {'test_dataloader.dataset.root': str(tmp_path / 'videos')}
+    root['test_evaluator'] = [dict(type='mmgtrack.SuccessMetric')]
+    report = test_in(tmp_path, *small['stark'], root)
+    files = contents(tmp_path / 'out')
+    assert sorted(files) == ['late#2.csv', 'pair#1.csv', 'pair#2.csv']
+    assert set(report.metrics) == {'success/auc', *(f'success/{name.removesuffix(".csv")}' for name in files)}
+    again = test_in(tmp_path, *small['stark'], root)
+    assert again.metrics == report.metrics

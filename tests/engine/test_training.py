@@ -268,7 +268,10 @@ def test_the_light_config_starts_from_the_weights_it_names(
     ('config', 'message'),
     [
         ('globaltrack_r50.py', "made with the config 'globaltrack_mobilenetv2_lite', not 'globaltrack_r50'"),
-        ('globaltrack_mobilenetv2_lite.py', r'is of another architecture .* 1 keys \(rpn_head\.rpn_cls\.bias\) missing, 0 keys'),
+        (
+            'globaltrack_mobilenetv2_lite.py',
+            r'is of another architecture .* 1 keys \(rpn_head\.rpn_cls\.bias\) missing, 0 keys',
+        ),
     ],
 )
 def test_weights_that_do_not_fit_are_not_scored(config: str, message: str, tmp_path: Path) -> None:
