@@ -33,9 +33,11 @@ def joined_processes(launcher: str) -> Iterator[int]:
         )
     end_with_parent()
     torch.distributed.init_process_group('gloo', timeout=_PATIENCE)
-    yield int(os.environ['LOCAL_RANK'])
-    barrier()  # an error ends the process instead
-    torch.distributed.destroy_process_group()
+    try:
+        yield int(os.environ['LOCAL_RANK'])
+        barrier()
+    finally:  # gloo's threads would abort a process that ends beside them
+        torch.distributed.destroy_process_group()
 
 
 def from_first(make: Callable[[], T]) -> T:
