@@ -10,7 +10,9 @@ from mmgtrack.cli.tools import run_tool
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_options(parser)
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    # what torch's and mim's launchers add; torch says the rank in the environment, too
+    parser.add_argument('--local-rank', '--local_rank', type=int, help=argparse.SUPPRESS)
+    parser.add_argument('--gpus', type=int, help=argparse.SUPPRESS)
     status = run(parser.parse_args())
     if status:
         raise SystemExit(status)

@@ -168,6 +168,7 @@ def _device(wanted: str | None, local_rank: int) -> str:
         raise InputError(
             f'process {local_rank + 1} of this machine needs a CUDA GPU of its own, but torch can use {count}'
         )
+    torch.cuda.set_device(local_rank)
     return f'cuda:{local_rank}'
 
 

@@ -10,7 +10,7 @@ import torch
 from mmengine.dist import barrier, broadcast_object_list, get_rank, get_world_size
 
 from mmgtrack.engine.distributed import end_with_parent, read_ranks
-from mmgtrack.errors import MMGTrackError
+from mmgtrack.errors import InputError, MMGTrackError
 
 T = TypeVar('T')
 
@@ -27,11 +27,17 @@ def joined_processes(launcher: str) -> Iterator[int]:
         yield 0
         return
     read_ranks(launcher)
+    if 'RANK' not in os.environ:
+        raise InputError(
+            f'--launcher {launcher}: this process was not started by it; tools/dist_test.sh starts several'
+        )
     end_with_parent()
     torch.distributed.init_process_group('gloo', timeout=_PATIENCE)
-    yield int(os.environ['LOCAL_RANK'])
-    barrier()  # an error ends the process instead
-    torch.distributed.destroy_process_group()
+    try:
+        yield int(os.environ['LOCAL_RANK'])
+        barrier()
+    finally:  # gloo's threads would abort a process that ends beside them
+        torch.distributed.destroy_process_group()
 
 
 def from_first(make: Callable[[], T]) -> T:

@@ -58,6 +58,11 @@ class _SequenceLoop(BaseLoop):
         self.evaluator: Evaluator = (
             evaluator if isinstance(evaluator, Evaluator) else runner.build_evaluator(evaluator)
         )
+        for metric in self.evaluator.metrics:
+            if metric.collect_dir is None:
+                metric.collect_device = (
+                    'gpu'  # by messages, on any device; 'cpu' is through files in a folder
+                )
         self.videos_per_batch = videos_per_batch
         self.broken: tuple[BrokenSequence, ...] = ()
 
@@ -204,8 +209,7 @@ class SequenceTestLoop(_SequenceLoop):
         groups = self.groups(self.indices)
         with ExitStack() as stack:
             left = from_first(lambda: self._open(stack, groups))
-            broken = self._track_share(left)
-            _, self.broken = _joined({}, broken)
+            self.broken = self._track_share(left)
             if get_rank() == 0:
                 self.folder.write_failed(self.broken)
             without = {each.name for each in self.broken}
@@ -217,8 +221,8 @@ class SequenceTestLoop(_SequenceLoop):
         stack.enter_context(self.folder.opened(self._manifest(groups), overwrite=self.overwrite))
         return [group for group in groups if not self._is_done(group)]
 
-    def _track_share(self, left: Sequence[Group]) -> list[BrokenSequence]:
-        """Track this process's share of the groups."""
+    def _track_share(self, left: Sequence[Group]) -> tuple[BrokenSequence, ...]:
+        """Track this process's share of the groups; what is broken in all shares."""
         share = self.deal_out(left)[get_rank()]
         names = self.reader.names
         lengths = {names[index]: self.reader.num_frames(index) for group in left for index in group}
@@ -231,7 +235,10 @@ class SequenceTestLoop(_SequenceLoop):
             report = overview.advance if get_rank() == 0 else progress.advance
             for group in share:
                 broken += self.track(group, lambda _, video, result: self.folder.write(video, result), report)
-        return broken
+            _, all_broken = _joined({}, broken)  # waits for the others
+            if get_rank() == 0:
+                overview.look()
+        return all_broken
 
     def _is_done(self, group: Group) -> bool:
         """Whether all sequences of a group have all their files."""

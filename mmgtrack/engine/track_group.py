@@ -58,7 +58,6 @@ class _Run:
     def __init__(self, tracker: BaseTracker, sequence: Video, executor: Executor) -> None:
         self.sequence = sequence
         self.targets = given_targets(sequence)
-        # decoding goes on while the first frame is encoded
         frames = sequence.frame_paths
         self.chunks = read_ahead(frames[1:], tracker.batch_frames, executor)
         first, boxes = read_frame(frames[0]), sequence.boxes[0, self.targets]
