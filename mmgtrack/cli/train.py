@@ -69,13 +69,14 @@ def run(args: argparse.Namespace) -> int:
         choose_device(args.device)
     from mmgtrack.engine.launch import build_runner
     from mmgtrack.engine.options import blamed_on
+    from mmgtrack.engine.processes import leaving_processes
 
     changes: Sequence[Any] = [
         *([use_amp] if args.amp else []),
         *([log_to_tensorboard] if args.tensorboard else []),
         *([partial(accumulate, passes=args.accumulate)] if args.accumulate is not None else []),
     ]
-    with blamed_on(args.cfg_options):
+    with leaving_processes(), blamed_on(args.cfg_options):
         runner = build_runner(
             args.config,
             work_dir=args.work_dir,

@@ -12,7 +12,8 @@ from mmgtrack.checkpoint import use_safe_loading
 from mmgtrack.engine.broken_images import add_broken_images_hook
 from mmgtrack.engine.distributed import prepare_processes
 from mmgtrack.engine.options import merge_options, read_config
-from mmgtrack.engine.resume import check_can_be_resumed, last_complete_checkpoint, on_first_process
+from mmgtrack.engine.processes import from_first
+from mmgtrack.engine.resume import check_can_be_resumed, last_complete_checkpoint
 from mmgtrack.engine.runner import TrackerRunner
 from mmgtrack.errors import CheckpointError, InputError, OutputError
 from mmgtrack.packaged_configs import find_weights
@@ -81,7 +82,7 @@ def _set_start(settings: Config, resume: bool | str, load_from: str | None) -> s
     settings.load_from = find_weights(start) if start else None
     settings.resume = bool(resume or settings.get('resume', False))
     if settings.resume:
-        path, warning = on_first_process(_find_resumed, settings.work_dir, resume)
+        path, warning = from_first(lambda: _find_resumed(settings.work_dir, resume))
         if path is not None:
             if not Path(path).is_file():
                 raise CheckpointError(

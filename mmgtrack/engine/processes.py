@@ -1,4 +1,4 @@
-"""Joining the processes of a test: they only exchange a few words, and wait for the slowest."""
+"""Several processes of one run: joining them for a test, agreeing on what the first one finds, leaving."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
-from mmengine.dist import barrier, broadcast_object_list, get_rank, get_world_size
+from mmengine.dist import barrier, broadcast_object_list, get_rank, get_world_size, is_distributed
 
 from mmgtrack.engine.distributed import end_with_parent, read_ranks
 from mmgtrack.errors import InputError, MMGTrackError
@@ -21,7 +21,8 @@ _PATIENCE = timedelta(days=30)  # ours: one process may have a long video left w
 def joined_processes(launcher: str) -> Iterator[int]:
     """Join those that a launcher has started, by gloo on any device; the number of this one on its machine.
 
-    Raises InputError where this process was not started by that launcher.
+    For tests, whose processes only exchange a few words and wait for the slowest. Raises InputError where
+    this process was not started by that launcher.
     """
     if launcher == 'none':
         yield 0
@@ -33,11 +34,19 @@ def joined_processes(launcher: str) -> Iterator[int]:
         )
     end_with_parent()
     torch.distributed.init_process_group('gloo', timeout=_PATIENCE)
-    try:
+    with leaving_processes():
         yield int(os.environ['LOCAL_RANK'])
         barrier()
-    finally:  # gloo's threads would abort a process that ends beside them
-        torch.distributed.destroy_process_group()
+
+
+@contextmanager
+def leaving_processes() -> Iterator[None]:
+    """Leave the group that was joined inside: gloo's threads may abort a process that ends beside them."""
+    try:
+        yield
+    finally:
+        if is_distributed():
+            torch.distributed.destroy_process_group()
 
 
 def from_first(make: Callable[[], T]) -> T:

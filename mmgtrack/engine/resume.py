@@ -1,35 +1,15 @@
 """Which checkpoint a run goes on with, whatever was being written when it ended."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
-
-from mmengine.dist import broadcast_object_list, is_main_process
 
 from mmgtrack.checkpoint import load_checkpoint_file
-from mmgtrack.errors import CheckpointError, MMGTrackError
+from mmgtrack.errors import CheckpointError
 
 PARTIAL = '.part'
 """Ends the name of a checkpoint that is being written."""
 
 _NAME = re.compile(r'(epoch|iter)_(\d+)\.pth')
-_Result = TypeVar('_Result')
-
-
-def on_first_process(function: Callable[..., _Result], *args: Any) -> _Result:
-    """What the call returns in the first process, in all of them; its typed error is raised in all."""
-    outcome: list[Any] = [None, None]
-    if is_main_process():
-        try:
-            outcome[0] = function(*args)
-        except MMGTrackError as error:
-            outcome[1] = error
-    broadcast_object_list(outcome)
-    if outcome[1] is not None:
-        raise outcome[1]
-    result: _Result = outcome[0]
-    return result
 
 
 def last_complete_checkpoint(folder: str) -> tuple[str | None, str | None]:

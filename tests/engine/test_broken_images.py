@@ -126,6 +126,7 @@ for step in range(3):
         assert (hook.samples, hook.redrawn, sorted(hook.known)) == (8, 2, ['0.jpg', '1.jpg', 'both.jpg'])
 hook.after_train_epoch(runner)
 assert (hook.samples, hook.redrawn) == (12, 4)
+torch.distributed.destroy_process_group()  # its threads may abort a process that ends beside them
 """
 
 
