@@ -115,10 +115,11 @@ def test_train_your_own(
     shutil.copytree('data/train/cup1', 'data/val/cup4')
     shutil.copytree('data/train/cup2', 'data/val/cup5')
 
-    check, look, train, test, calibrate, track = commands[5:11]
+    check, look, before, train, test, calibrate, track = commands[5:12]
     call(check)
     call(look, '--samples', '2')
     run(train, tmp_path, *BRIEF_TRAINING)
+    assert 'success/auc' in run(before, tmp_path, *BRIEF).stdout
     assert 'success/auc' in run(test, tmp_path, *BRIEF).stdout
     call(calibrate)
     assert 'frames without it' in capsys.readouterr().out

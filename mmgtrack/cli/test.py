@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmgtrack.cli.config_values import ConfigValues
 from mmgtrack.cli.tables import count_of, percent, print_table
+from mmgtrack.packaged_configs import find_weights
 
 if TYPE_CHECKING:
     from mmgtrack.apis.testing import TestReport
@@ -31,7 +32,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options, which ``tools/test.py`` has, too."""
     add = parser.add_argument
     add('config', metavar='CONFIG', help='config file, or name of a model')
-    add('checkpoint', metavar='CHECKPOINT', help="weights; 'none' for a tracker that has none")
+    add(
+        'checkpoint',
+        metavar='CHECKPOINT',
+        help="weights, or mmgtrack::NAME.pth, or 'none' for a tracker that has none",
+    )
     add('--data', metavar='NAME', help="data set, such as lasot (default: the config's own test set)")
     add('--data-root', metavar='DIR', help='where it is (default: its folder below MMGTRACK_DATA, or data/)')
     add('--sequences', metavar='NAME', nargs='+', help='only these, or those that a text file lists')
@@ -77,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         overwrite=args.overwrite,
         launcher=args.launcher,
     )
-    checkpoint = None if args.checkpoint == 'none' else args.checkpoint
+    checkpoint = None if args.checkpoint == 'none' else find_weights(args.checkpoint)
     with blamed_on(args.cfg_options):
         report = run_test(args.config, checkpoint, options, args.cfg_options)
     if report.is_first:
