@@ -76,7 +76,7 @@ class ClipDataset:
         self.num_samples = num_samples
         self.roles = tuple(roles)
         self.pipelines = {role: _build_pipeline(pipelines[role]) for role in self.roles}
-        self.sampler: FrameSampler = DATA_SAMPLERS.build(dict(sampler or {'type': 'ClipSampler'}))
+        self.sampler: FrameSampler = DATA_SAMPLERS.build(dict(sampler or {'type': 'mmgtrack.ClipSampler'}))
         self.min_box_side = min_box_side
         self.seed = seed
 

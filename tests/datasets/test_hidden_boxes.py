@@ -35,8 +35,8 @@ def test_samplers_of_whole_frames(sampler: ClipSampler) -> None:
 
 
 def test_success_leaves_hidden_frames_out() -> None:
-    predicted = np.tile([[[10.0, 20, 40, 60]]], (11, 1, 1))
-    predicted[::2] = 0  # frames 2, 4, ...: those without the target
+    predicted = np.tile([[[10.0, 20, 40, 60]]], (12, 1, 1))
+    predicted[1::2] = 0  # frames 2, 4, ...: those without the target
     values = []
     for known in (True, False):
         metric = SuccessMetric()
