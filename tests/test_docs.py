@@ -25,6 +25,7 @@ TOOLS = (
     'tools/analysis/index_speed.py',
     'tools/analysis/loading_speed.py',
     'tools/analysis/recall.py',
+    'tools/analysis/training_log.py',
 )
 FLAG = re.compile(r'(?<![\w-])--[a-z][a-z_-]*')
 
