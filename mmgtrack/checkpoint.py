@@ -12,7 +12,7 @@ from urllib.parse import urlparse
 import mmengine
 import numpy as np
 import torch
-from mmengine.dist import barrier, get_local_rank
+from mmengine.dist import barrier, is_distributed
 from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader, get_torchvision_models
 from torch import nn
@@ -107,17 +107,23 @@ def load_from_http(filename: str, map_location: Any = None, model_dir: str | Non
     """Download once into torch's cache, then read the file safely; one process a machine downloads."""
     folder = Path(model_dir or Path(torch.hub.get_dir()) / 'checkpoints')
     path = folder / Path(urlparse(filename).path).name
-    if get_local_rank() == 0 and not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
+    # not mmengine's local rank, which wants a process group for each machine
+    rank = int(os.environ.get('LOCAL_RANK', 0)) if is_distributed() else 0
+    failure: OSError | None = None
+    if rank == 0 and not path.is_file():
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(filename, str(path), progress=False)
         except OSError as error:
-            raise CheckpointError(
-                f'cannot download {filename} ({error}): get the file by other means and put it there as '
-                f'{path}, start from another one with --load-from FILE, or start without it with '
-                '--cfg-options load_from=None, or model.backbone.init_cfg=None where it is for the backbone'
-            ) from error
-    barrier()
+            failure = error
+    barrier()  # also after a failure: the others wait for it
+    if not path.is_file():
+        raise CheckpointError(
+            f'cannot download {filename} ({failure or "see what the first process says"}): get the file by '
+            f'other means and put it there as {path}, start from another one with --load-from FILE, or start '
+            'without it with --cfg-options load_from=None, or model.backbone.init_cfg=None where it is for '
+            'the backbone'
+        ) from failure
     return load_checkpoint_file(path, map_location or 'cpu')
 
 

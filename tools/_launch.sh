@@ -15,6 +15,11 @@ fail() {
     exit 2
 }
 
+# is_there WORD: a file, or what the tool takes in its place: the name of a model, none, mmgtrack::NAME.pth.
+is_there() {
+    [[ -f $1 || $1 == mmgtrack::* || ! $1 =~ \.(py|pth)$ ]]
+}
+
 # launch TOOL VERB KIND... -- ARGUMENTS of the script: a file of each kind, NUM_PROCESSES, options of the tool.
 # VERB is what the tool does, for messages; `usage` prints the help of the script.
 launch() {
@@ -35,7 +40,7 @@ launch() {
     done
     (($# > ${#kinds[@]})) || fail "expected $(tr a-z A-Z <<<"${kinds[*]}") NUM_PROCESSES; tools/dist_${tool%.py}.sh --help says more"
     for argument in "${kinds[@]}"; do
-        [[ -f $1 ]] || fail "no $argument file $1"
+        is_there "$1" || fail "no $argument file $1"
         files+=("$1")
         shift
     done

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmgtrack.cli.tables import count_of
-from mmgtrack.errors import InputError, MMGTrackError
+from mmgtrack.errors import InputError, MMGTrackError, OutputError
 from mmgtrack.files import check_target, replacing
 
 if TYPE_CHECKING:
@@ -53,8 +53,15 @@ def run(args: argparse.Namespace) -> int:
     check_target(out)
     dataset = _training_data(args.config)
     samples = [dataset[args.first + number] for number in range(args.samples)]
+    sheet = contact_sheet(samples, args.columns, args.side)
+    done, code = cv2.imencode(suffix, sheet)
+    if not done:
+        raise OutputError(
+            f'{out}: a sheet of {sheet.shape[1]}x{sheet.shape[0]} pixels is more than {suffix} files hold: '
+            'draw fewer --samples, or choose a name like sheet.png'
+        )
     with replacing(out) as file:
-        file.write(cv2.imencode(suffix, contact_sheet(samples, args.columns, args.side))[1].tobytes())
+        file.write(code.tobytes())
     print(f'{out}: {count_of(len(samples), "sample")} of {", ".join(samples[0]["inputs"])}')
     broken = {path: text for s in samples for path, text in s['data_samples'].broken_images.items()}
     for text in broken.values():

@@ -11,9 +11,7 @@ def run_tool(main: Callable[[], None]) -> None:
     try:
         main()
     except MMGTrackError as error:
-        # a data loader's worker wraps the message into its own traceback: the cause is the last line
-        text = str(error).strip().splitlines()[-1] if 'Original Traceback' in str(error) else str(error)
-        print(f'error: {" ".join(text.split())}', file=sys.stderr)
+        print(f'error: {" ".join(str(error).split())}', file=sys.stderr)
         raise SystemExit(2) from error
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -13,6 +13,12 @@ from mmgtrack.registry import DATA_SAMPLERS
 FOREIGN_ID = 1_000_000
 """Ids of targets of another clip start here, so that they never equal an id of the query."""
 
+MAX_PICKS = 100
+"""Clips that are looked at for the frame of another one, before the sample is given up."""
+
+NO_OTHER_CLIP = 'negative without another clip to show'
+"""Why a sample is given up then."""
+
 
 @dataclass(frozen=True, eq=False)
 class RoleFrame:
@@ -117,9 +123,9 @@ class ClipSampler:
         targets = _at_most(np.flatnonzero(shared), self.max_instances, rng)
         drawn = [_role_frame(clip, frame, targets) for frame in frames]
         if negative:
-            other = self._other_frame(pick(), clip, rng)
+            other = self._other_frame(pick, clip, rng)
             if other is None:
-                return Refusal('negative whose other clip is of the same video', clip)
+                return Refusal(NO_OTHER_CLIP, clip)
             drawn[-1] = other
         if self.other_clips:
             shown = [frame.path for frame in drawn] + list(clip.frame_paths)
@@ -149,13 +155,30 @@ class ClipSampler:
             return Refusal('clip whose target is hidden in the earliest frame drawn', clip)
         return frames
 
-    def _other_frame(self, other: Sequence, clip: Sequence, rng: np.random.Generator) -> RoleFrame | None:
-        if other.shares_video(clip):
+    def _other_frame(
+        self, pick: Callable[[], Sequence], clip: Sequence, rng: np.random.Generator
+    ) -> RoleFrame | None:
+        other = another_clip(pick, clip)
+        if other is None:
             return None
         frame = int(rng.integers(len(other)))
         present = _at_most(np.flatnonzero(other.present[frame]), self.max_instances, rng)
         drawn = _role_frame(other, frame, present)
         return replace(drawn, ids=drawn.ids + FOREIGN_ID)
+
+
+def another_clip(
+    pick: Callable[[], Sequence], clip: Sequence, fits: Callable[[Sequence], bool] = bool
+) -> Sequence | None:
+    """The first clip picked that shows another video and fits; None where many picks find none.
+
+    Not refused after a single pick: in small data sets negatives would be rarer than asked for.
+    """
+    for _ in range(MAX_PICKS):
+        other = pick()
+        if fits(other) and not other.shares_video(clip):
+            return other
+    return None
 
 
 def _at_most(items: np.ndarray, limit: int, rng: np.random.Generator) -> np.ndarray:

@@ -5,12 +5,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mmgtrack.datasets.clip_sampler import FOREIGN_ID, ClipDraw, Refusal, RoleFrame
+from mmgtrack.datasets.clip_sampler import (
+    FOREIGN_ID,
+    NO_OTHER_CLIP,
+    ClipDraw,
+    Refusal,
+    RoleFrame,
+    another_clip,
+)
 from mmgtrack.datasets.sequence import Sequence
 from mmgtrack.errors import InputError
-
-MAX_PICKS = 100
-"""Clips that are looked at for the frame of another one, before the sample is given up."""
 
 
 class TargetSampler(ABC):
@@ -58,7 +62,7 @@ class TargetSampler(ABC):
             drawn[-1] = self._negative(clip, target, pick, num_roles, rng)
         shown = [frame for frame in drawn if frame is not None]
         if len(shown) < num_roles:
-            lacking = 'negative without another clip to show' if drawn[-1] is None else 'frame without a box'
+            lacking = NO_OTHER_CLIP if drawn[-1] is None else 'frame without a box'
             return Refusal(lacking, clip)
         return ClipDraw(tuple(shown), negative)
 
@@ -93,12 +97,11 @@ class TargetSampler(ABC):
         absent = np.flatnonzero(~clip.present[:, target] & clip.labelled[:, target])
         if len(clip) > 1 and len(absent):
             return _role_frame(clip, int(rng.choice(absent)), [])
-        for _ in range(MAX_PICKS):
-            other = pick()
-            targets = self._targets(other, num_roles)
-            if len(targets) and not other.shares_video(clip):
-                return _with_box(other, int(rng.integers(len(other))), int(rng.choice(targets)), FOREIGN_ID)
-        return None
+        other = another_clip(pick, clip, lambda each: len(self._targets(each, num_roles)) > 0)
+        if other is None:
+            return None
+        targets = self._targets(other, num_roles)
+        return _with_box(other, int(rng.integers(len(other))), int(rng.choice(targets)), FOREIGN_ID)
 
 
 def _with_box(clip: Sequence, frame: int, target: int, first_id: int = 0) -> RoleFrame | None:

@@ -1,11 +1,11 @@
-"""Processes that load data: their death and their silence are said in one line."""
+"""Processes that load data: what befalls them is said in one line."""
 
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from mmgtrack.errors import WorkerError
+from mmgtrack.errors import MMGTrackError, WorkerError
 
 TIMEOUT = 600
 """Seconds that a batch may take (ours): a disk that answers at all has answered by then."""
@@ -21,9 +21,17 @@ def with_timeout(loader: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def typed_worker_errors() -> Iterator[None]:
-    """Raise WorkerError where torch finds that a worker is gone, or that it does not answer."""
+    """Raise WorkerError where torch finds that a worker is gone, or that it does not answer.
+
+    What a worker itself raises, torch wraps into its traceback; of our own errors the message is left.
+    """
     try:
         yield
+    except MMGTrackError as error:
+        if 'Original Traceback' not in str(error):
+            raise
+        said = str(error).strip().splitlines()[-1]
+        raise type(error)(said.removeprefix(f'{type(error).__module__}.{type(error).__name__}: ')) from error
     except RuntimeError as error:
         reason = _reason(str(error))
         if reason is None:
@@ -38,6 +46,11 @@ def _reason(message: str) -> str | None:
         return (
             f'the processes that load data gave no batch for {silent[1]} seconds: does the disk with the '
             'data still answer? If it is only slow, raise train_dataloader.timeout'
+        )
+    if 'Bus error' in message:
+        return (
+            'a process that loads data found no room in shared memory: enlarge /dev/shm, or lower '
+            'train_dataloader.num_workers'
         )
     dead = re.match(r'DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)', message)
     if dead:

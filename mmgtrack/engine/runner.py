@@ -143,6 +143,8 @@ class TrackerRunner(Runner):
         return batch_size_of(self.train_dataloader) * self.world_size
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
+        # layers that freeze in train() alone have no groups then, as where several processes wrap the model
+        self.model.train()
         self.logger.addFilter(_is_no_parameter_line)
         try:
             return super().build_optim_wrapper(optim_wrapper)

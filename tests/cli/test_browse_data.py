@@ -69,6 +69,10 @@ def test_broken_images_are_named(folder: Path, capsys: pytest.CaptureFixture[str
         ('good.py --side 3', '--side must be at least 32, got 3'),
         ('good.py sheet.txt', "sheet.txt: no image type '.txt' is known, expected a name like sheet.png"),
         ('good.py sheet', "sheet: no image type '' is known"),
+        (
+            'good.py tall.jpg --samples 700 --columns 1 --side 100',
+            'tall.jpg: a sheet of ',
+        ),
         ('good.py none/sheet.png', 'cannot write none/sheet.png: there is no folder'),
         ('nowhere.py', 'no config file nowhere.py'),
         ('none.py', 'the config none.py has no train_dataloader'),

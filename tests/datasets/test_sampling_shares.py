@@ -14,7 +14,7 @@ import pytest
 from mmengine.config import Config
 
 from mmgtrack.datasets import ClipDataset
-from mmgtrack.datasets.clip_sampler import FOREIGN_ID, ClipDraw, Refusal
+from mmgtrack.datasets.clip_sampler import FOREIGN_ID, ClipDraw, ClipSampler, Refusal
 from mmgtrack.registry import DATA_SAMPLERS, DATASETS
 from tests.datasets.test_clip_sampler import clip
 from tests.datasets.test_globaltrack_data import data as globaltrack_data  # noqa: F401  (fixtures)
@@ -157,20 +157,24 @@ class TestSTARK:
 class TestLightModel:
     def test_sources_and_negatives(self, demo_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv('MMGTRACK_DATA', str(demo_root))
-        sources, negatives, same = Counter(), 0, 0
+        sources, negatives = Counter(), 0
         for source, draw in drawn(DATASETS.build(data_config('demo_data.py')), 4000):
             sources[source] += 1
-            if isinstance(draw, Refusal):
-                same += draw.reason == 'negative whose other clip is of the same video'
-            else:
+            if not isinstance(draw, Refusal):
                 negatives += draw.negative
                 first, *_, last = ((frame.clip, Path(frame.path).parent) for frame in draw.frames)
                 foreign = first != last  # clips of two folders may have one name
                 assert draw.negative == foreign and all((draw.frames[-1].ids >= FOREIGN_ID) == foreign)
         for source, share in enumerate((0.3, 0.3, 0.15, 0.25)):
             assert likely(sources[source], 4000, share)
-        # those that happen on their own video are drawn anew: in large sets hardly any
-        assert likely(negatives + same, 4000, 0.1) and same < negatives
+        assert likely(negatives, 4000, 0.1)
+
+    def test_negatives_of_few_clips(self) -> None:
+        """As many as asked for also where every third pick is the clip itself."""
+        few = [clip(np.ones((6, 1)), name=name) for name in 'abc']
+        sampler, rng = ClipSampler(negative_prob=0.5, other_clips=False), np.random.default_rng(0)
+        found = [sampler.draw(lambda: few[int(rng.integers(3))], 2, rng) for _ in range(2000)]
+        assert likely(sum(isinstance(draw, ClipDraw) and draw.negative for draw in found), 2000, 0.5)
 
     def test_gaps(self) -> None:
         """Before and after the query alike, at most 300 frames away."""

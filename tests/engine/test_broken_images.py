@@ -188,6 +188,19 @@ def test_a_process_that_is_gone_ends_the_run_in_one_line(
     assert (tmp_path / 'epoch_1.pth').is_file()  # the two steps before
 
 
+def test_what_a_loading_process_raises_is_said_in_one_line(
+    clips: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    changes = {'train_dataloader.num_workers': 1, 'train_dataloader.dataset.min_box_side': 1000}
+    runner = small_runner(clips, tmp_path, options=changes)
+    with pytest.raises(
+        DataError, match=r'^no usable sample \d+ in 100 draws from .*a side below 1000 px'
+    ) as no:
+        runner.train()
+    assert '\n' not in str(no.value)
+
+
 def test_a_loader_with_workers_has_a_limit(clips: Path, tmp_path: Path) -> None:  # noqa: F811
     runner = small_runner(clips, tmp_path)
     loader = dict(runner.cfg.train_dataloader)

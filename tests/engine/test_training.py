@@ -1,8 +1,11 @@
 """Training by mmengine's Runner on a small folder of clips: runs, resumes, validates, stays safe."""
 
+import os
 import pickle
 import runpy
 import shutil
+import socket
+import subprocess
 import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -191,6 +194,52 @@ def test_a_pickle_behind_an_address_is_not_executed(tmp_path: Path, monkeypatch:
             CheckpointLoader.load_checkpoint(f'{address}/none.pth')
         server.shutdown()
     assert not mark.exists()
+
+
+RANK_LOADS = """
+import sys
+import torch
+import mmgtrack
+from mmengine.runner import CheckpointLoader
+from mmgtrack.checkpoint import use_safe_loading
+from mmgtrack.engine.processes import joined_processes
+from mmgtrack.errors import CheckpointError
+use_safe_loading()
+with joined_processes('pytorch'):
+    assert CheckpointLoader.load_checkpoint(sys.argv[1] + '/good.pth')['state_dict']['a'].tolist() == [1]
+    try:
+        CheckpointLoader.load_checkpoint(sys.argv[1] + '/none.pth')
+    except CheckpointError as error:
+        print(error)
+"""
+
+
+def test_several_processes_load_from_an_address(tmp_path: Path) -> None:
+    torch.save({'a': torch.ones(1)}, tmp_path / 'good.pth')
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        words = [sys.executable, '-c', RANK_LOADS, f'http://127.0.0.1:{server.server_port}']
+        with socket.socket() as free:
+            free.bind(('', 0))
+            port = str(free.getsockname()[1])
+        shared = {'WORLD_SIZE': '2', 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': port}
+        shared |= {'TORCH_HOME': str(tmp_path / 'cache'), 'CUDA_VISIBLE_DEVICES': '-1'}
+        ranks = [
+            subprocess.Popen(
+                words,
+                env={**os.environ, **shared, 'RANK': str(rank), 'LOCAL_RANK': str(rank)},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for rank in range(2)
+        ]
+        said = [rank.communicate(timeout=120) for rank in ranks]
+        server.shutdown()
+    assert [rank.returncode for rank in ranks] == [0, 0], said
+    assert 'cannot download' in said[0][0] and '404' in said[0][0]
+    assert 'cannot download' in said[1][0] and 'see what the first process says' in said[1][0]
 
 
 @pytest.mark.parametrize('address', ['s3://bucket/w.pth', 'open-mmlab://resnet50', 'pavi://w'])
