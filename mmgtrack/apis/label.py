@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -118,10 +119,12 @@ def _new_folder(folder: Path) -> Iterator[Path]:
     """A folder that takes its name only when the block ends well."""
     if folder.exists():
         raise OutputError(f'{folder} is there already: remove it, or choose another folder')
-    partial = folder.with_name(folder.name + '.part')
+    partial: Path | None = None
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+        if not folder.parent.exists():
+            folder.parent.mkdir(parents=True)
+        partial = Path(tempfile.mkdtemp(prefix=f'.{folder.name}.', dir=folder.parent))
+        partial.chmod(0o777 & ~_umask())  # as any new folder; temporary ones are for their owner alone
         yield partial
         partial.rename(folder)
     except MMGTrackError:  # which may be a kind of OSError, and says more
@@ -129,4 +132,12 @@ def _new_folder(folder: Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(f'cannot write {folder}: {error.strerror or error}') from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _umask() -> int:
+    """What new files are not allowed; it can only be read by setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

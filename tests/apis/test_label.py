@@ -57,7 +57,9 @@ def test_tracks_make_labels(tracks: list, absences: list, left_edges: list, tmp_
 
 def test_the_folder_is_read_as_it_was_meant(video: Path, tmp_path: Path) -> None:
     track = write_track(tmp_path / 'track_1.csv', 2, 8, 4.125, absent=(5,))
+    (tmp_path / 'data/cup.part').mkdir(parents=True)  # somebody else's
     write_sequence_folder(video, [track], tmp_path / 'data/cup', absences=[(7, 8)])
+    (tmp_path / 'data/cup.part').rmdir()
     (sequence,) = SequenceFolder(str(tmp_path / 'data'), nan_means='unknown')
     assert [Path(path).name for path in sequence.frame_paths] == [f'{n:06d}.jpg' for n in range(2, 9)]
     assert sequence.present[:, 0].tolist() == [True, True, True, False, True, False, False]
