@@ -98,21 +98,27 @@ class TrackerRunner(Runner):
             raise OutputError(f'cannot write the checkpoint {target}: {error.strerror}') from error
 
     def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:
-        """mmengine's; with another batch of all processes, too, the order of samples goes on."""
+        """mmengine's; with another batch of all processes or another epoch, the order of samples goes on."""
         super().resume(filename, *args, **kwargs)
         self._restore_gradients(self._resumed.get('gradients') or {})
-        before, length = self._resumed.get('batch_size'), self._resumed.get('epoch_length')
-        loop = self.train_loop
-        if before in (None, self._batch_size) or not isinstance(loop, EpochBasedTrainLoop):
+        self._renumber(self._resumed)
+
+    def _renumber(self, then: dict[str, Any]) -> None:
+        """Count iterations as this run does, and say so where the run before had others."""
+        loop, now, length = self.train_loop, self._batch_size, len(self.train_dataloader)
+        batch_then, length_then = then.get('batch_size', now), then.get('epoch_length', length)
+        if (batch_then, length_then) == (now, length):
             return
-        samples = (loop.iter - loop.epoch * length) * before
-        done, again = divmod(samples, self._batch_size)
-        loop._iter = loop.epoch * len(self.train_dataloader) + done
-        self.logger.warning(
-            f'RESUME: the batch of all processes was {before} and is {self._batch_size}: goes on as '
-            f'iteration {loop.iter}, {samples} samples into the epoch'
-            + (f', {again} of them once more' if again else '')
-        )
+        remarks = []
+        if isinstance(loop, EpochBasedTrainLoop):
+            remarks.append(loop.renumber(batch_then, length_then, now))
+        changes = []
+        if batch_then != now:
+            changes.append(f'the batch of all processes was {batch_then} and is {now}')
+        if length_then != length:
+            changes.append(f'an epoch had {length_then} iterations and has {length}')
+        place = ', '.join([f'iteration {loop.iter}', *remarks])
+        self.logger.warning(f'RESUME: {", ".join(changes)}: goes on as {place}')
 
     def load_checkpoint(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         checkpoint: dict[str, Any] = super().load_checkpoint(*args, **kwargs)
