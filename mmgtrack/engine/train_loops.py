@@ -3,6 +3,8 @@
 import logging
 from typing import Any
 
+from mmengine.dataset import InfiniteSampler
+from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop as _EpochBasedTrainLoop
 from mmengine.runner import IterBasedTrainLoop as _IterBasedTrainLoop
@@ -10,13 +12,25 @@ from mmengine.runner.loops import _InfiniteDataloaderIterator
 from torch.utils.data import DataLoader
 
 from mmgtrack.datasets.epoch_sampler import EpochSampler
-from mmgtrack.errors import CheckpointError
+from mmgtrack.errors import CheckpointError, InputError
 from mmgtrack.registry import LOOPS
 
 
 def batch_size_of(loader: DataLoader) -> int:
     """Of one process; also where a sampler of the config's own makes the batches."""
     return int(loader.batch_size or loader.batch_sampler.batch_size)  # type: ignore[union-attr]
+
+
+def check_epoch(loader: DataLoader) -> None:
+    """Raises InputError for an epoch without a single batch: a run would train nothing and not say so."""
+    if isinstance(loader.sampler, InfiniteSampler) or len(loader):
+        return
+    samples = len(loader.dataset)  # type: ignore[arg-type]
+    among = f' among {get_world_size()} processes' if get_world_size() > 1 else ''
+    raise InputError(
+        f'an epoch of {samples} samples holds no batch of {batch_size_of(loader)}{among}: '
+        'raise train_dataloader.dataset.num_samples or lower train_dataloader.batch_size'
+    )
 
 
 @LOOPS.register_module()
@@ -27,6 +41,10 @@ class EpochBasedTrainLoop(_EpochBasedTrainLoop):
     """
 
     _iter: int
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        check_epoch(self.dataloader)
 
     def run_epoch(self) -> None:
         self.runner.call_hook('before_train_epoch')
@@ -84,6 +102,7 @@ class IterBasedTrainLoop(_IterBasedTrainLoop):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        check_epoch(self.dataloader)
         self.dataloader_iterator = _EndlessBatches(self.dataloader)
 
 
