@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.dist import all_reduce, is_main_process
 from mmengine.model import PretrainedInit, is_model_wrapper
 from mmengine.optim import OptimWrapper
@@ -126,14 +127,24 @@ class TrackerRunner(Runner):
         return checkpoint
 
     def _waiting_gradients(self) -> dict[str, Tensor]:
-        """Where a checkpoint falls between passes that are accumulated: their gradients, of all processes."""
+        """Where a checkpoint falls between passes that are accumulated: their gradients, of all processes.
+
+        Processes may have them for different parameters; none has taken part in one that has none anywhere.
+        """
         if not isinstance(self.optim_wrapper, OptimWrapper) or self.optim_wrapper.should_update():
             return {}
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        waiting = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
-        for gradient in waiting.values():
-            all_reduce(gradient, op='mean')  # as the update will take it
-        return {name: gradient.cpu() for name, gradient in waiting.items()}
+        learning = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        given = [torch.zeros_like(p) if p.grad is None else p.grad for p in learning.values()]
+        shares = given[0].new_tensor([p.grad is not None for p in learning.values()])
+        message = torch.cat([*(gradient.flatten() for gradient in given), shares])
+        all_reduce(message, op='mean')  # as the update will take it
+        *means, shares = message.cpu().split([*(p.numel() for p in given), len(given)])
+        return {
+            name: mean.view_as(parameter).clone()
+            for (name, parameter), mean, share in zip(learning.items(), means, shares, strict=True)
+            if share
+        }
 
     def _restore_gradients(self, waiting: dict[str, Tensor]) -> None:
         model = self.model.module if is_model_wrapper(self.model) else self.model
