@@ -53,7 +53,7 @@ def build_runner(
     if launcher != 'none':
         prepare_processes(settings)
     warning = _set_start(settings, resume, load_from)
-    if auto_scale_lr:
+    if auto_scale_lr or (settings.get('auto_scale_lr') or {}).get('enable'):
         _enable_lr_scaling(settings)
     add_broken_images_hook(settings)
     settings.custom_hooks = [*(settings.get('custom_hooks') or []), dict(type='mmgtrack.WeightReportHook')]
@@ -133,6 +133,4 @@ def _enable_lr_scaling(settings: Config) -> None:
             'the learning rate cannot be scaled: the config lacks auto_scale_lr.base_batch_size, the batch '
             'size that its learning rate is meant for'
         )
-    # mmengine counts the samples of a pass, not those of an update
-    passes = (settings.get('optim_wrapper') or {}).get('accumulative_counts', 1)
-    settings.auto_scale_lr = dict(scaling, enable=True, base_batch_size=scaling['base_batch_size'] / passes)
+    settings.auto_scale_lr = dict(scaling, enable=True)

@@ -155,6 +155,11 @@ def run(clips: Path, folder: Path, **kwargs: Any) -> tuple[list[int], Runner]:  
     return watch.seen, runner
 
 
+def log_of(folder: Path) -> str:
+    (log,) = folder.glob('*/*.log')
+    return log.read_text()
+
+
 def compare(one: Path, other: Path) -> None:
     first, second = (load_checkpoint_file(path) for path in (one, other))
     for part in ('state_dict', 'ema_state_dict'):
@@ -188,9 +193,8 @@ def test_another_batch_keeps_the_order_of_samples(clips: Path, twos: Path, tmp_p
     start = str(twos / 'iter_3.pth')
     seen, runner = run(clips, tmp_path / 'ones', resume=start, options={'train_dataloader.batch_size': 1})
     assert seen == [*range(6, 12)] and runner.iter == 12
-    (log,) = (tmp_path / 'ones').glob('*/*.log')
     said = 'the batch of all processes was 2 and is 1, an epoch had 2 iterations and has 4: goes on as '
-    assert f'{said}iteration 6, 2 samples into the epoch' in log.read_text()
+    assert f'{said}iteration 6, 2 samples into the epoch' in log_of(tmp_path / 'ones')
 
 
 @pytest.mark.parametrize(
@@ -215,9 +219,27 @@ def test_another_length_of_epochs_keeps_the_place(
     longer = {'train_dataloader.dataset.num_samples': num_samples}
     seen, _ = run(clips, tmp_path, resume=str(twos / f'iter_{iteration}.pth'), options=longer)
     assert seen == expected
-    (log,) = tmp_path.glob('*/*.log')
     said = f'RESUME: an epoch had 2 iterations and has {num_samples // 2}: goes on as {place}'
-    assert said in log.read_text()
+    assert said in log_of(tmp_path)
+
+
+def test_another_count_drops_gradients_that_wait(clips: Path, tmp_path: Path) -> None:  # noqa: F811
+    fours = {'optim_wrapper.accumulative_counts': 4}
+    run(clips, tmp_path / 'twos', options=fours)
+    start = tmp_path / 'twos/iter_3.pth'
+    assert load_checkpoint_file(start)['meta']['gradients']
+    again = {**fours, 'train_cfg.max_epochs': 1}  # what was resumed is all that there is
+    _, runner = run(clips, tmp_path / 'same', resume=str(start), options=again)
+    assert any(parameter.grad is not None for parameter in runner.model.parameters())
+    assert runner._resumed == {}
+    assert 'the gradient of some iterations' not in log_of(tmp_path / 'same')
+    ones = {**again, 'train_dataloader.batch_size': 1}
+    _, runner = run(clips, tmp_path / 'ones', resume=str(start), options=ones)
+    assert all(parameter.grad is None for parameter in runner.model.parameters())
+    said = log_of(tmp_path / 'ones')
+    assert 'with the learning rates of the checkpoint, which are not scaled again' in said
+    assert 'without the gradients of the last batches, which waited for more' in said
+    assert 'the gradient of some iterations is lost' in said
 
 
 def test_a_smaller_last_batch_is_passed_over(clips: Path, tmp_path: Path) -> None:  # noqa: F811
