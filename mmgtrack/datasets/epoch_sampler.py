@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sized
 from mmengine.dist import get_dist_info
 from torch.utils.data import Sampler
 
+from mmgtrack.errors import InputError
 from mmgtrack.registry import DATA_SAMPLERS
 
 
@@ -43,5 +44,12 @@ class EpochSampler(Sampler[int]):
         self._first = 0
 
     def skip(self, num_samples: int) -> None:
-        """Pass over so many of this rank's samples of the epoch; they are not loaded."""
+        """Pass over so many of this rank's samples of the epoch; they are not loaded.
+
+        Raises InputError for a number that the epoch does not have.
+        """
+        if not 0 <= num_samples <= len(self):
+            raise InputError(
+                f'the samples to pass over must be from 0 to the {len(self)} of an epoch, got {num_samples}'
+            )
         self._first = num_samples

@@ -53,9 +53,8 @@ def build_runner(
     if launcher != 'none':
         prepare_processes(settings)
     warning = _set_start(settings, resume, load_from)
-    if auto_scale_lr:
+    if auto_scale_lr or (settings.get('auto_scale_lr') or {}).get('enable'):
         _enable_lr_scaling(settings)
-    _check_epoch(settings.get('train_dataloader'))
     add_broken_images_hook(settings)
     settings.custom_hooks = [*(settings.get('custom_hooks') or []), dict(type='mmgtrack.WeightReportHook')]
     runner = TrackerRunner.from_cfg(settings)
@@ -134,16 +133,4 @@ def _enable_lr_scaling(settings: Config) -> None:
             'the learning rate cannot be scaled: the config lacks auto_scale_lr.base_batch_size, the batch '
             'size that its learning rate is meant for'
         )
-    # mmengine counts the samples of a pass, not those of an update
-    passes = (settings.get('optim_wrapper') or {}).get('accumulative_counts', 1)
-    settings.auto_scale_lr = dict(scaling, enable=True, base_batch_size=scaling['base_batch_size'] / passes)
-
-
-def _check_epoch(loader: Any) -> None:
-    """Refuse an epoch without a single batch, which mmengine would only meet as a failed assertion."""
-    samples = (loader or {}).get('dataset', {}).get('num_samples')
-    if samples is not None and loader.get('drop_last') and samples < loader.get('batch_size', 1):
-        raise InputError(
-            f'an epoch of {samples} samples holds no batch of {loader.batch_size}: '
-            'raise train_dataloader.dataset.num_samples or lower train_dataloader.batch_size'
-        )
+    settings.auto_scale_lr = dict(scaling, enable=True)

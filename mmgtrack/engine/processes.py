@@ -10,7 +10,7 @@ import torch
 from mmengine.dist import barrier, broadcast_object_list, get_rank, get_world_size, is_distributed
 
 from mmgtrack.engine.distributed import end_with_parent, read_ranks
-from mmgtrack.errors import InputError, MMGTrackError
+from mmgtrack.errors import InputError
 
 T = TypeVar('T')
 
@@ -57,7 +57,7 @@ def from_first(make: Callable[[], T]) -> T:
     if get_rank() == 0:
         try:
             box = [make(), True]
-        except MMGTrackError:
+        except Exception:  # any: the others would wait for ever
             broadcast_object_list(box)
             raise
     broadcast_object_list(box)

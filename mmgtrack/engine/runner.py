@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.dist import all_reduce, is_main_process
 from mmengine.model import PretrainedInit, is_model_wrapper
 from mmengine.optim import OptimWrapper
@@ -25,6 +26,8 @@ class TrackerRunner(Runner):
     its log has no line for every parameter.
     """
 
+    _resumed: dict[str, Any]
+
     def build_model(self, model: nn.Module | dict[str, Any]) -> nn.Module:
         try:
             return super().build_model(model)
@@ -43,8 +46,11 @@ class TrackerRunner(Runner):
         return Runner.build_dataloader(given, seed=seed, diff_rank_seed=diff_rank_seed)
 
     def train(self) -> nn.Module:
-        with typed_worker_errors():
-            return super().train()
+        try:
+            with typed_worker_errors():
+                return super().train()
+        finally:
+            self.logger.removeFilter(_is_no_loss_of_gradients)
 
     def _init_model_weights(self) -> None:
         """Initialise, but fetch no weights that those this run starts from replace anyway."""
@@ -98,36 +104,64 @@ class TrackerRunner(Runner):
             raise OutputError(f'cannot write the checkpoint {target}: {error.strerror}') from error
 
     def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:
-        """mmengine's; with another batch of all processes, too, the order of samples goes on."""
+        """mmengine's; with another batch of all processes or another epoch, the order of samples goes on."""
         super().resume(filename, *args, **kwargs)
-        self._restore_gradients(self._resumed.get('gradients') or {})
-        before, length = self._resumed.get('batch_size'), self._resumed.get('epoch_length')
-        loop = self.train_loop
-        if before in (None, self._batch_size) or not isinstance(loop, EpochBasedTrainLoop):
-            return
-        samples = (loop.iter - loop.epoch * length) * before
-        done, again = divmod(samples, self._batch_size)
-        loop._iter = loop.epoch * len(self.train_dataloader) + done
-        self.logger.warning(
-            f'RESUME: the batch of all processes was {before} and is {self._batch_size}: goes on as '
-            f'iteration {loop.iter}, {samples} samples into the epoch'
-            + (f', {again} of them once more' if again else '')
-        )
+        waiting = self._resumed.get('gradients') or {}
+        is_same_count = self._renumber(self._resumed)
+        self._restore_gradients(waiting if is_same_count else {})
+
+    def _renumber(self, then: dict[str, Any]) -> bool:
+        """Count iterations as this run does, and say so where the run before had others.
+
+        Returns whether the count is the same: another would weigh gradients that wait in a wrong way.
+        """
+        loop, now, length = self.train_loop, self._batch_size, len(self.train_dataloader)
+        batch_then, length_then = then.get('batch_size', now), then.get('epoch_length', length)
+        if (batch_then, length_then) == (now, length):
+            return True
+        before, remarks = loop.iter, []
+        if isinstance(loop, EpochBasedTrainLoop):
+            remarks.append(loop.renumber(batch_then, length_then, now))
+        changes = []
+        if batch_then != now:
+            changes.append(f'the batch of all processes was {batch_then} and is {now}')
+            remarks.append('with the learning rates of the checkpoint, which are not scaled again')
+        if length_then != length:
+            changes.append(f'an epoch had {length_then} iterations and has {length}')
+        if loop.iter != before and then.get('gradients'):
+            remarks.append('without the gradients of the last batches, which waited for more')
+        place = ', '.join([f'iteration {loop.iter}', *remarks])
+        self.logger.warning(f'RESUME: {", ".join(changes)}: goes on as {place}')
+        return loop.iter == before
+
+    def load_or_resume(self) -> None:
+        super().load_or_resume()
+        self._resumed = {}  # holds gradients, on the GPU
 
     def load_checkpoint(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         checkpoint: dict[str, Any] = super().load_checkpoint(*args, **kwargs)
-        self._resumed: dict[str, Any] = checkpoint.get('meta', {})
+        self._resumed = checkpoint.get('meta', {})
         return checkpoint
 
     def _waiting_gradients(self) -> dict[str, Tensor]:
-        """Where a checkpoint falls between passes that are accumulated: their gradients, of all processes."""
+        """Where a checkpoint falls between passes that are accumulated: their gradients, of all processes.
+
+        Processes may have them for different parameters; none has taken part in one that has none anywhere.
+        """
         if not isinstance(self.optim_wrapper, OptimWrapper) or self.optim_wrapper.should_update():
             return {}
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        waiting = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
-        for gradient in waiting.values():
-            all_reduce(gradient, op='mean')  # as the update will take it
-        return {name: gradient.cpu() for name, gradient in waiting.items()}
+        learning = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        given = [torch.zeros_like(p) if p.grad is None else p.grad for p in learning.values()]
+        shares = given[0].new_tensor([p.grad is not None for p in learning.values()])
+        message = torch.cat([*(gradient.flatten() for gradient in given), shares])
+        all_reduce(message, op='mean')  # as the update will take it
+        *means, shares = message.cpu().split([*(p.numel() for p in given), len(given)])
+        return {
+            name: mean.view_as(parameter).clone()
+            for (name, parameter), mean, share in zip(learning.items(), means, shares, strict=True)
+            if share
+        }
 
     def _restore_gradients(self, waiting: dict[str, Tensor]) -> None:
         model = self.model.module if is_model_wrapper(self.model) else self.model
@@ -135,12 +169,20 @@ class TrackerRunner(Runner):
             if name in waiting:
                 parameter.grad = waiting[name].to(parameter)
         if waiting:  # mmengine would say that they are lost
-            self.logger.addFilter(lambda record: 'the gradient of some iterations' not in record.getMessage())
+            self.logger.addFilter(_is_no_loss_of_gradients)
 
     @property
     def _batch_size(self) -> int:
         """Of all processes together."""
         return batch_size_of(self.train_dataloader) * self.world_size
+
+    def scale_lr(self, optim_wrapper: OptimWrapper, auto_scale_lr: dict[str, Any] | None = None) -> None:
+        """By the samples of an update; mmengine counts those of a pass."""
+        if auto_scale_lr and auto_scale_lr.get('enable'):
+            passes = getattr(optim_wrapper, '_accumulative_counts', 1)
+            base = auto_scale_lr['base_batch_size'] / passes
+            auto_scale_lr = {**auto_scale_lr, 'base_batch_size': base}
+        super().scale_lr(optim_wrapper, auto_scale_lr)
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
         # layers that freeze in train() alone have no groups then, as where several processes wrap the model
@@ -156,6 +198,10 @@ def _is_no_parameter_line(record: logging.LogRecord) -> bool:
     """Whether a record is none of the hundreds in which mmengine tells each parameter's rate or freeze."""
     text = record.getMessage()
     return not text.startswith('paramwise_options -- ') and 'since its requires_grad=' not in text
+
+
+def _is_no_loss_of_gradients(record: logging.LogRecord) -> bool:
+    return 'the gradient of some iterations' not in record.getMessage()
 
 
 def _init_cfgs(module: nn.Module) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 from mmgtrack.checkpoint import load_checkpoint_file
 from mmgtrack.datasets import EpochSampler
 from mmgtrack.engine.resume import last_complete_checkpoint
-from mmgtrack.errors import CheckpointError, OutputError
+from mmgtrack.errors import CheckpointError, InputError, OutputError
 from tests.engine.test_training import clips, small_runner  # noqa: F401  (clips is a fixture)
 
 
@@ -155,6 +155,11 @@ def run(clips: Path, folder: Path, **kwargs: Any) -> tuple[list[int], Runner]:  
     return watch.seen, runner
 
 
+def log_of(folder: Path) -> str:
+    (log,) = folder.glob('*/*.log')
+    return log.read_text()
+
+
 def compare(one: Path, other: Path) -> None:
     first, second = (load_checkpoint_file(path) for path in (one, other))
     for part in ('state_dict', 'ema_state_dict'):
@@ -176,14 +181,90 @@ def test_a_run_goes_on_at_the_next_sample(clips: Path, tmp_path: Path, options: 
     compare(tmp_path / 'whole/iter_6.pth', tmp_path / 'resumed/iter_6.pth')
 
 
-def test_another_batch_keeps_the_order_of_samples(clips: Path, tmp_path: Path) -> None:  # noqa: F811
-    run(clips, tmp_path / 'twos')
-    start = str(tmp_path / 'twos/iter_3.pth')
+@pytest.fixture(scope='module')
+def twos(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+    """Work folder of an unbroken run with batches of two."""
+    folder = tmp_path_factory.mktemp('twos')
+    run(clips, folder)
+    return folder
+
+
+def test_another_batch_keeps_the_order_of_samples(clips: Path, twos: Path, tmp_path: Path) -> None:  # noqa: F811
+    start = str(twos / 'iter_3.pth')
     seen, runner = run(clips, tmp_path / 'ones', resume=start, options={'train_dataloader.batch_size': 1})
     assert seen == [*range(6, 12)] and runner.iter == 12
-    (log,) = (tmp_path / 'ones').glob('*/*.log')
-    said = 'the batch of all processes was 2 and is 1: goes on as iteration 6, 2 samples into the epoch'
-    assert said in log.read_text()
+    said = 'the batch of all processes was 2 and is 1, an epoch had 2 iterations and has 4: goes on as '
+    assert f'{said}iteration 6, 2 samples into the epoch' in log_of(tmp_path / 'ones')
+
+
+@pytest.mark.parametrize(
+    'iteration, num_samples, expected, place',
+    [
+        (2, 8, [*range(8, 16), *range(16, 24)], 'iteration 4, behind the last batch of epoch 1'),
+        (3, 8, [*range(10, 16), *range(16, 24)], 'iteration 5, 2 samples into the epoch'),
+        (4, 2, [4, 5], 'iteration 2, behind the last batch of epoch 2'),
+        (3, 2, [4, 5], 'iteration 2, behind the last batch of epoch 2'),
+    ],
+)
+def test_another_length_of_epochs_keeps_the_place(
+    clips: Path,  # noqa: F811
+    twos: Path,
+    tmp_path: Path,
+    iteration: int,
+    num_samples: int,
+    expected: list[int],
+    place: str,
+) -> None:
+    """Epochs of 4 samples before; sample n = epoch * length + i."""
+    longer = {'train_dataloader.dataset.num_samples': num_samples}
+    seen, _ = run(clips, tmp_path, resume=str(twos / f'iter_{iteration}.pth'), options=longer)
+    assert seen == expected
+    said = f'RESUME: an epoch had 2 iterations and has {num_samples // 2}: goes on as {place}'
+    assert said in log_of(tmp_path)
+
+
+def test_another_count_drops_gradients_that_wait(clips: Path, tmp_path: Path) -> None:  # noqa: F811
+    fours = {'optim_wrapper.accumulative_counts': 4}
+    run(clips, tmp_path / 'twos', options=fours)
+    start = tmp_path / 'twos/iter_3.pth'
+    assert load_checkpoint_file(start)['meta']['gradients']
+    again = {**fours, 'train_cfg.max_epochs': 1}  # what was resumed is all that there is
+    _, runner = run(clips, tmp_path / 'same', resume=str(start), options=again)
+    assert any(parameter.grad is not None for parameter in runner.model.parameters())
+    assert runner._resumed == {}
+    assert 'the gradient of some iterations' not in log_of(tmp_path / 'same')
+    ones = {**again, 'train_dataloader.batch_size': 1}
+    _, runner = run(clips, tmp_path / 'ones', resume=str(start), options=ones)
+    assert all(parameter.grad is None for parameter in runner.model.parameters())
+    said = log_of(tmp_path / 'ones')
+    assert 'with the learning rates of the checkpoint, which are not scaled again' in said
+    assert 'without the gradients of the last batches, which waited for more' in said
+    assert 'the gradient of some iterations is lost' in said
+
+
+def test_a_smaller_last_batch_is_passed_over(clips: Path, tmp_path: Path) -> None:  # noqa: F811
+    fives = {
+        'train_dataloader.dataset.num_samples': 5,
+        'train_dataloader.drop_last': False,
+        'train_cfg.max_epochs': 2,
+    }
+    seen, _ = run(clips, tmp_path / 'whole', options=fives)
+    start = str(tmp_path / 'whole/iter_3.pth')
+    again, _ = run(clips, tmp_path / 'resumed', resume=start, options=fives)
+    assert seen == [*range(10)] and again == [*range(5, 10)]
+    ones = {**fives, 'train_dataloader.batch_size': 1}
+    again, _ = run(clips, tmp_path / 'ones', resume=start, options=ones)
+    assert again == [*range(5, 10)]
+
+
+def test_more_than_an_epoch_has_is_refused(clips: Path, twos: Path, tmp_path: Path) -> None:  # noqa: F811
+    change = {'train_dataloader.dataset.num_samples': 2, 'train_dataloader.batch_size': 1}
+    state = torch.load(twos / 'iter_3.pth', weights_only=False)
+    state['meta'].update(epoch_length=4, iter=7, batch_size=1)
+    torch.save(state, tmp_path / 'iter_7.pth')
+    with pytest.raises(CheckpointError, match='is 3 batches into epoch 2, which has 2 here') as refused:
+        run(clips, tmp_path / 'work', resume=str(tmp_path / 'iter_7.pth'), options=change)
+    assert '\n' not in str(refused.value)
 
 
 def test_the_newest_is_whole_before_the_oldest_goes(
@@ -216,3 +297,6 @@ def test_the_sampler_passes_over_what_was_seen() -> None:
     assert list(sampler) == [24, 25, 26, 27, 28, 29] and len(sampler) == 10
     sampler.set_epoch(3)
     assert list(sampler) == [*range(30, 40)]
+    for number in (-1, 11):
+        with pytest.raises(InputError, match=f'from 0 to the 10 of an epoch, got {number}'):
+            sampler.skip(number)

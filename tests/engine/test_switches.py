@@ -74,6 +74,27 @@ def test_two_batches_of_two_are_one_of_four(clips: Path, tmp_path: Path) -> None
         torch.testing.assert_close(twos[key], weight, rtol=1e-4, atol=1e-6, msg=key)
 
 
+@pytest.mark.parametrize('in_config', [False, True])
+def test_the_rate_is_scaled_by_the_batch_of_an_update(
+    clips: Path,  # noqa: F811
+    tmp_path: Path,
+    in_config: bool,
+) -> None:
+    scaling = dict(enable=in_config, base_batch_size=8)
+    settings = {**options(clips), **plain(), 'auto_scale_lr': scaling, 'experiment_name': str(tmp_path)}
+    runner = build_runner(
+        LIGHT,
+        work_dir=str(tmp_path),
+        options=settings,
+        auto_scale_lr=not in_config,
+        changes=[partial(accumulate, passes=2)],
+    )
+    runner.train()
+    assert scalars(tmp_path)[0]['lr'] == pytest.approx(0.05 * 4 / 8)
+    # the copy of the config can be trained from again
+    assert runner.cfg.auto_scale_lr == dict(enable=True, base_batch_size=8)
+
+
 def test_clipping_bounds_the_step(clips: Path, tmp_path: Path) -> None:  # noqa: F811
     clip = {'optim_wrapper.clip_grad': dict(max_norm=0.01, norm_type=2)}
     train(clips, tmp_path / 'still', 4, {**clip, 'optim_wrapper.optimizer.lr': 0.0})

@@ -16,15 +16,19 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.dataset import InfiniteSampler
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import CheckpointLoader
+from torch.utils.data import DataLoader
 
 from mmgtrack import zoo
 from mmgtrack.apis.models import build_tracker
 from mmgtrack.apis.testing import TestOptions, run_test
 from mmgtrack.checkpoint import load_checkpoint_file, use_safe_loading
+from mmgtrack.datasets import EpochSampler
 from mmgtrack.datasets.synthetic import synthetic_clip, write_sequence
 from mmgtrack.engine.launch import build_runner
+from mmgtrack.engine.train_loops import check_epoch
 from mmgtrack.errors import CheckpointError, InputError
 from mmgtrack.models.backbones import TruncatedMobileNetV2
 from mmgtrack.registry import MODELS
@@ -128,8 +132,19 @@ def test_resume_with_nothing_to_resume_starts_as_configured(
 
 
 def test_an_epoch_without_a_batch_is_refused(clips: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match='an epoch of 1 samples holds no batch of 2'):
-        small_runner(clips, tmp_path, options={'train_dataloader.dataset.num_samples': 1})
+    runner = small_runner(clips, tmp_path, options={'train_dataloader.dataset.num_samples': 1})
+    with pytest.raises(InputError, match='an epoch of 1 samples holds no batch of 2: '):
+        runner.train()
+
+
+def test_an_epoch_without_a_batch_for_each_process_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('mmgtrack.datasets.epoch_sampler.get_dist_info', lambda: (0, 2))
+    monkeypatch.setattr('mmgtrack.engine.train_loops.get_world_size', lambda: 2)
+    loader = partial(DataLoader, range(2), batch_size=2, sampler=EpochSampler(range(2)))
+    check_epoch(loader(drop_last=False))
+    with pytest.raises(InputError, match='2 samples holds no batch of 2 among 2 processes: raise'):
+        check_epoch(loader(drop_last=True))
+    check_epoch(DataLoader(range(1), batch_size=2, sampler=InfiniteSampler(range(1)), drop_last=True))
 
 
 def test_the_test_loop_measures_every_sequence(clips: Path, trained: Path, tmp_path: Path) -> None:
