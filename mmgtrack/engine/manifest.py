@@ -53,7 +53,7 @@ def describe_run(
         'data': {
             'reader': _what_counts(reader),
             'sequences': len(names),
-            'names': _hash_of('\n'.join(names).encode()),
+            'names': list(names),
             # alone, a sequence has the same result whichever come before it
             'groups': _hash_of(repr(list(groups)).encode()) if size > 1 else None,
         },

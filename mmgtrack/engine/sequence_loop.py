@@ -250,7 +250,8 @@ class SequenceTestLoop(_SequenceLoop):
         except OutputError:
             raise
         except DATA_FAULTS:
-            return False  # broken since it was tracked: that is said when it is tracked again
+            # damaged, or broken since it was tracked: that is said when it is tracked again
+            return False
 
     def _manifest(self, groups: Sequence[Group]) -> dict[str, Any]:
         names = [self.reader.names[index] for index in self.indices]
