@@ -256,7 +256,9 @@ class SequenceTestLoop(_SequenceLoop):
     def _manifest(self, groups: Sequence[Group]) -> dict[str, Any]:
         names = [self.reader.names[index] for index in self.indices]
         model = self.runner.cfg.get('model') or {}
-        return describe_run(self.tracker, model, self.settings, names, groups)
+        imports = (self.runner.cfg.get('custom_imports') or {}).get('imports') or ()
+        imports = [imports] if isinstance(imports, str) else imports
+        return describe_run(self.tracker, model, self.settings, names, groups, imports)
 
 
 def _chosen(names: Sequence[str], wanted: Sequence[str] | None) -> tuple[int, ...]:

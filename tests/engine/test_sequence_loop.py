@@ -180,6 +180,26 @@ def test_other_code_is_refused(whole: Any, small: Any, tmp_path: Path) -> None:
         test_in(tmp_path, *small['stark'])
 
 
+def test_edited_code_beside_the_config_is_refused(small: Any, tmp_path: Path) -> None:
+    config, checkpoint = small['stark']
+    (tmp_path / 'own_parts_of_a_test').mkdir()
+    plain = tmp_path / 'own_imports_of_a_test.py'
+    inner = tmp_path / 'own_parts_of_a_test/inner.py'
+    for file in (plain, inner, inner.with_name('__init__.py')):
+        file.write_text('SCALE = 1\n')
+    own = tmp_path / 'config.py'
+    imports = ['mmgtrack', plain.stem, inner.parent.name]
+    own.write_text(f'{config.read_text()}\ncustom_imports = dict(imports={imports})\n')
+    test_in(tmp_path, own, checkpoint, sequences=['d'])
+    for file in (plain, inner):
+        before = file.read_text()
+        file.write_text('SCALE = 2\n')
+        with pytest.raises(OutputError, match=r'made otherwise: code\.sources'):
+            test_in(tmp_path, own, checkpoint, sequences=['d'])
+        file.write_text(before)
+    test_in(tmp_path, own, checkpoint, sequences=['d'])
+
+
 def test_results_of_other_data_are_refused(whole: Any, small: Any, tmp_path: Path) -> None:
     """Elsewhere and called the same: the first box tells."""
     shutil.copytree(whole['stark', 1][0], tmp_path / 'out')
