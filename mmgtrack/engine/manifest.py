@@ -2,9 +2,8 @@
 
 import hashlib
 import importlib.metadata
-import inspect
 import json
-import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
@@ -18,6 +17,8 @@ from mmgtrack.version import __version__
 FORMAT = 1
 _PACKAGE = Path(__file__).parents[1]
 _DISTRIBUTIONS = ('torch', 'numpy', 'opencv-python-headless', 'opencv-python', 'mmengine', 'mmcv', 'mmdet')
+# whose versions say enough
+_KNOWN = frozenset({_PACKAGE.name, 'torch', 'mmengine', 'mmcv', 'mmdet', *sys.stdlib_module_names})
 # of a model or a reader, what tracks do not depend on; the number of frames a pass takes stands for itself
 _WITHOUT_EFFECT = frozenset({'train_cfg', 'init_cfg', 'pretrained', 'batch_frames', 'root', 'cache_size'})
 _ABSENT = object()
@@ -29,18 +30,20 @@ def describe_run(
     reader: Mapping[str, Any],
     names: Sequence[str],
     groups: Sequence[tuple[int, ...]],
+    imports: Sequence[str] = (),
 ) -> dict[str, Any]:
     """A manifest that json can hold.
 
-    model, reader: their configs; names: of all sequences; groups: those tracked together. Where the data lie
-    does not count; whether they are the same, each result says itself by its first row and length.
+    model, reader: their configs; names: of all sequences; groups: those tracked together; imports: modules
+    that the config imports. Where the data lie does not count; whether they are the same, each result says
+    itself by its first row and length.
     """
     weight = next(tracker.parameters(), torch.zeros(()))
     device = tracker.data_preprocessor.mean.device
     size = max((len(group) for group in groups), default=1)
     content = {
         'format': FORMAT,
-        'code': {'version': __version__, 'sources': _hash_of_code(tracker)},
+        'code': {'version': __version__, 'sources': _hash_of_code(tracker, imports)},
         'packages': dict(_versions()),
         'model': _what_counts(model),
         'device': torch.cuda.get_device_name(device) if device.type == 'cuda' else device.type,
@@ -53,7 +56,7 @@ def describe_run(
         'data': {
             'reader': _what_counts(reader),
             'sequences': len(names),
-            'names': _hash_of('\n'.join(names).encode()),
+            'names': list(names),
             # alone, a sequence has the same result whichever come before it
             'groups': _hash_of(repr(list(groups)).encode()) if size > 1 else None,
         },
@@ -98,13 +101,26 @@ def _hash_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _hash_of_code(tracker: BaseTracker) -> str:
-    """Of this package's modules, and of the module that the tracker's class comes from."""
+def _hash_of_code(tracker: BaseTracker, imports: Sequence[str]) -> str:
+    """Of this package's modules, of those that classes of the tracker's parts come from, and of imports."""
     files = {path.relative_to(_PACKAGE).as_posix(): path for path in _PACKAGE.rglob('*.py')}
-    own = inspect.getsourcefile(type(tracker))
-    if own is not None and not Path(own).resolve().is_relative_to(_PACKAGE):
-        files[os.path.basename(own)] = Path(own)
+    classes = {base for part in tracker.modules() for base in type(part).__mro__}
+    for name in {*imports, *(each.__module__ for each in classes)}:
+        if name.partition('.')[0] not in _KNOWN:
+            files |= _sources(name)
     return _hash_of(b''.join(f'{name}\n'.encode() + files[name].read_bytes() for name in sorted(files)))
+
+
+def _sources(module: str) -> dict[str, Path]:
+    """Source files of a module by name, of a package all that are in it; none where it is not imported."""
+    file = getattr(sys.modules.get(module), '__file__', None)
+    if file is None or not file.endswith('.py'):
+        return {}
+    path = Path(file)
+    if path.name != '__init__.py':
+        return {f'{module}.py': path}
+    folder = path.parent
+    return {f'{module}/{each.relative_to(folder).as_posix()}': each for each in folder.rglob('*.py')}
 
 
 def _versions() -> Iterator[tuple[str, str]]:

@@ -4,7 +4,8 @@ import contextlib
 import glob
 import json
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,12 +19,14 @@ from mmgtrack.evaluation.results.as_read import target_tracks, write_rows
 from mmgtrack.files import replacing
 from mmgtrack.formats.box_rows import parse_rows
 from mmgtrack.formats.disk import read_text
-from mmgtrack.formats.track_csv import HEADER, TrackRows, parse_track_csv
+from mmgtrack.formats.track_csv import TrackRows, parse_track_csv
 
 MANIFEST = 'manifest.json'
 FAILED = 'failed.json'
 _LOCK = '.lock'
 _SHOWN = 3
+# what a sequence's files are called, whole and half-written
+_FILE = re.compile(r'(?P<stem>(?P<name>.+?)(#\d+)?)(\.csv|_time\.txt)(?P<partial>\.part)?')
 # of the given box, in pixels: what four decimals and float32 lose
 _SAME_BOX = 1e-2
 
@@ -43,7 +46,8 @@ class ResultFolder:
     def opened(self, manifest: dict[str, Any], *, overwrite: bool = False) -> Iterator[None]:
         """Take the folder for one run, of which one process does this; it is made where it is not there.
 
-        What a killed run left half-written is removed; overwrite: earlier results, too. Raises OutputError
+        What a killed run left half-written is removed; overwrite: earlier results, too. Files of others and
+        folders below are left alone: what a run wrote goes by the names in its manifest. Raises OutputError
         where another process has the folder, where it holds results that were made otherwise, and where it
         cannot be written.
         """
@@ -70,10 +74,12 @@ class ResultFolder:
     def is_complete(self, sequence: Video) -> bool:
         """Whether all results of a sequence are there.
 
-        Raises OutputError for one of another length or first box: it was made from other data.
+        Raises OutputError for one of another length or first box: it was made from other data; DataError for
+        a damaged one.
         """
         stems = self._stems(sequence)
-        if not all((self.path / f'{stem}.csv').is_file() for stem in stems.values()):
+        ends = ('.csv', '_time.txt')
+        if not all((self.path / f'{stem}{end}').is_file() for stem in stems.values() for end in ends):
             return False
         for target, stem in stems.items():
             rows = self._rows(stem)
@@ -86,7 +92,7 @@ class ResultFolder:
                     f'the sequence {len(sequence)} frames, or another first box; give another --out, or '
                     'replace the results with --overwrite'
                 )
-        return True
+        return all(len(self._times(stem)) == len(sequence) for stem in stems.values())
 
     def write(self, sequence: Video, result: SequenceResult) -> None:
         """Raises OutputError."""
@@ -98,8 +104,6 @@ class ResultFolder:
         """The result of a sequence as it is written. Raises DataError."""
         stems = self._stems(sequence)
         tracks = [self._rows(stem) for stem in stems.values()]
-        file = self.path / f'{next(iter(stems.values()))}_time.txt'
-        times = parse_rows(read_text(file), str(file), columns=1)[:, 0]
         boxes = np.stack([track.boxes for track in tracks], axis=1)
         boxes[..., 2:] += boxes[..., :2]
         return SequenceResult(
@@ -108,12 +112,17 @@ class ResultFolder:
             boxes,
             np.stack([track.scores for track in tracks], axis=1),
             np.stack([track.present for track in tracks], axis=1),
-            times,
+            self._times(next(iter(stems.values()))),
         )
 
     def write_failed(self, broken: Sequence[BrokenSequence]) -> None:
-        """List the sequences without a result; no file where there is none."""
+        """List the sequences without a result; no file where there is none.
+
+        Results from before a sequence broke are removed.
+        """
         path = self.path / FAILED
+        for old in list(self._files((each.name for each in broken), partial=None)):
+            old.unlink()
         if not broken:
             path.unlink(missing_ok=True)
             return
@@ -138,27 +147,41 @@ class ResultFolder:
         file = self.path / f'{stem}.csv'
         return parse_track_csv(read_text(file), str(file))
 
+    def _times(self, stem: str) -> np.ndarray:
+        file = self.path / f'{stem}_time.txt'
+        return parse_rows(read_text(file), str(file), columns=1)[:, 0]
+
     def _prepare(self, manifest: dict[str, Any], overwrite: bool) -> None:
-        if overwrite and (self.path / MANIFEST).is_file():
-            self._clear()
-        else:
-            self._check(manifest)
-        for partial in self.path.rglob('*.part'):
-            partial.unlink()
+        before = self._manifest_there()
+        if before is None or not overwrite:
+            self._check(before, manifest)
+        if before is not None:
+            for path in list(
+                self._files(_names(before) or _names(manifest), partial=None if overwrite else True)
+            ):
+                path.unlink()
+            if overwrite:
+                (self.path / FAILED).unlink(missing_ok=True)
         with replacing(self.path / MANIFEST) as file:
             file.write(json.dumps(manifest, indent=1).encode())
 
-    def _check(self, manifest: dict[str, Any]) -> None:
-        """Refuse results that were made otherwise."""
+    def _manifest_there(self) -> Any:
+        """None where there is none, an empty one where it is damaged."""
         file = self.path / MANIFEST
         if not file.is_file():
-            if next(self._results(), None) is not None:
+            return None
+        try:
+            return json.loads(file.read_bytes())
+        except ValueError:
+            return {}
+
+    def _check(self, before: Any, manifest: dict[str, Any]) -> None:
+        """Refuse results that were made otherwise."""
+        if before is None:
+            if any(self._files(_names(manifest), partial=False)):
                 raise OutputError(f'{self.path} holds results without a {MANIFEST}: give another --out')
             return
-        try:
-            unlike = differences(json.loads(file.read_bytes()), manifest)
-        except ValueError:
-            unlike = [f'{MANIFEST} is damaged']
+        unlike = differences(before, manifest) if before else [f'{MANIFEST} is damaged']
         if unlike:
             more = len(unlike) - _SHOWN
             shown = ', '.join(unlike[:_SHOWN]) + (f' and {more} more' if more > 0 else '')
@@ -167,19 +190,22 @@ class ResultFolder:
                 'replace them with --overwrite'
             )
 
-    def _clear(self) -> None:
-        """Remove what a run has written, and nothing else."""
-        for path in list(self._results()):
-            path.unlink()
-            path.with_name(f'{path.stem}_time.txt').unlink(missing_ok=True)
-        for name in (FAILED, MANIFEST):
-            (self.path / name).unlink(missing_ok=True)
-
-    def _results(self) -> Iterator[Path]:
-        for path in self.path.rglob('*.csv'):
-            with path.open('rb') as file:
-                if file.read(len(HEADER)) == HEADER.encode():
+    def _files(self, names: Iterable[str], *, partial: bool | None) -> Iterator[Path]:
+        """Those there of these sequences; partial: only half-written ones, or only whole ones; None: both."""
+        places = {self._place(name) for name in names}
+        for folder in {place.parent for place in places}:
+            for path in folder.iterdir() if folder.is_dir() else ():
+                found = _FILE.fullmatch(path.name)
+                if found is None or partial is (found['partial'] is None):
+                    continue
+                if not places.isdisjoint((folder / found['name'], folder / found['stem'])):
                     yield path
+
+
+def _names(manifest: Any) -> list[str]:
+    """Of the sequences of a run; none where the manifest does not say."""
+    names = (manifest.get('data') or {}).get('names') if isinstance(manifest, dict) else None
+    return names if isinstance(names, list) else []
 
 
 @contextlib.contextmanager

@@ -250,12 +250,15 @@ class SequenceTestLoop(_SequenceLoop):
         except OutputError:
             raise
         except DATA_FAULTS:
-            return False  # broken since it was tracked: that is said when it is tracked again
+            # damaged, or broken since it was tracked: that is said when it is tracked again
+            return False
 
     def _manifest(self, groups: Sequence[Group]) -> dict[str, Any]:
         names = [self.reader.names[index] for index in self.indices]
         model = self.runner.cfg.get('model') or {}
-        return describe_run(self.tracker, model, self.settings, names, groups)
+        imports = (self.runner.cfg.get('custom_imports') or {}).get('imports') or ()
+        imports = [imports] if isinstance(imports, str) else imports
+        return describe_run(self.tracker, model, self.settings, names, groups, imports)
 
 
 def _chosen(names: Sequence[str], wanted: Sequence[str] | None) -> tuple[int, ...]:

@@ -1,3 +1,5 @@
+import importlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,3 +60,17 @@ def test_the_fast_path_and_precision_count() -> None:
     speed_up(fast, 'bfloat16')
     found = differences(plain, describe_run(fast, {}, {}, ['a'], [(0,)]))
     assert 'fast_path (False, now True)' in found and 'precision (float32, now bfloat16)' in found
+
+
+def test_code_of_a_part_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a head, say, whose tracker is ours."""
+    file = tmp_path / 'own_part_of_a_test.py'
+    file.write_text('from torch import nn\n\n\nclass Part(nn.Identity):\n    pass\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    tracker = small_stark()
+    tracker.add_module('own', importlib.import_module(file.stem).Part())
+    before = describe_run(tracker, {}, {}, ['a'], [(0,)])
+    assert differences(before, describe_run(tracker, {}, {}, ['a'], [(0,)])) == []
+    file.write_text(file.read_text() + '# edited\n')
+    (unlike,) = differences(before, describe_run(tracker, {}, {}, ['a'], [(0,)]))
+    assert unlike.startswith('code.sources')

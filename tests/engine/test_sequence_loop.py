@@ -109,7 +109,7 @@ def test_killed_three_times_and_continued_it_writes_what_the_unbroken_run_does(t
     words += ['--videos-per-batch', '2']
     for count in (1, 2, 4):
         kill_when(started(*words, cwd=tmp_path), tmp_path / 'out', count)
-        (tmp_path / 'out' / 'x.csv.part').touch()
+        (tmp_path / 'out' / 'a.csv.part').touch()
     run = started('bash', SCRIPT, config, checkpoint, 2, *words[4:], cwd=tmp_path)
     said, _ = run.communicate(timeout=100)
     assert run.returncode == 0, said
@@ -180,6 +180,26 @@ def test_other_code_is_refused(whole: Any, small: Any, tmp_path: Path) -> None:
         test_in(tmp_path, *small['stark'])
 
 
+def test_edited_code_beside_the_config_is_refused(small: Any, tmp_path: Path) -> None:
+    config, checkpoint = small['stark']
+    (tmp_path / 'own_parts_of_a_test').mkdir()
+    plain = tmp_path / 'own_imports_of_a_test.py'
+    inner = tmp_path / 'own_parts_of_a_test/inner.py'
+    for file in (plain, inner, inner.with_name('__init__.py')):
+        file.write_text('SCALE = 1\n')
+    own = tmp_path / 'config.py'
+    imports = ['mmgtrack', plain.stem, inner.parent.name]
+    own.write_text(f'{config.read_text()}\ncustom_imports = dict(imports={imports})\n')
+    test_in(tmp_path, own, checkpoint, sequences=['d'])
+    for file in (plain, inner):
+        before = file.read_text()
+        file.write_text('SCALE = 2\n')
+        with pytest.raises(OutputError, match=r'made otherwise: code\.sources'):
+            test_in(tmp_path, own, checkpoint, sequences=['d'])
+        file.write_text(before)
+    test_in(tmp_path, own, checkpoint, sequences=['d'])
+
+
 def test_results_of_other_data_are_refused(whole: Any, small: Any, tmp_path: Path) -> None:
     """Elsewhere and called the same: the first box tells."""
     shutil.copytree(whole['stark', 1][0], tmp_path / 'out')
@@ -189,11 +209,46 @@ def test_results_of_other_data_are_refused(whole: Any, small: Any, tmp_path: Pat
 
 
 def test_overwrite_removes_results_and_nothing_else(whole: Any, small: Any, tmp_path: Path) -> None:
-    shutil.copytree(whole['stark', 1][0], tmp_path / 'out')
-    (tmp_path / 'out/notes.csv').write_text('mine\n')
+    out = tmp_path / 'out'
+    shutil.copytree(whole['stark', 1][0], out)
+    shutil.copytree(out, out / 'nested')
+    shutil.copy(out / 'a.csv', out / 'mine.csv')  # as `mmgtrack track` writes it
+    for name in ('notes.csv', 'movie.mkv.part', 'nested/b.csv.part', 'b.csv.part', 'b_time.txt.part'):
+        (out / name).write_text('mine\n')
+    nested = {path: path.read_bytes() for path in (out / 'nested').iterdir()}
     test_in(tmp_path, *small['stark'], sequences=['a', 'd'], overwrite=True)
-    assert sorted(contents(tmp_path / 'out')) == ['a.csv', 'd.csv', 'notes.csv']
-    assert len(list((tmp_path / 'out').glob('*_time.txt'))) == 2
+    files = ['a.csv', 'a_time.txt', 'd.csv', 'd_time.txt']
+    files += ['.lock', 'manifest.json', 'mine.csv', 'movie.mkv.part', 'notes.csv']
+    assert sorted(path.name for path in out.iterdir() if path.is_file()) == sorted(files)
+    assert {path: path.read_bytes() for path in (out / 'nested').iterdir()} == nested
+
+
+def test_a_first_run_leaves_what_is_there_alone(small: Any, tmp_path: Path) -> None:
+    (tmp_path / 'out').mkdir()
+    foreign = ('movie.mkv.part', 'b.csv.part', 'z.csv')
+    for name in foreign:
+        (tmp_path / 'out' / name).write_text('mine\n')
+    test_in(tmp_path, *small['stark'], sequences=['a'])
+    assert [(tmp_path / 'out' / name).read_text() for name in foreign] == ['mine\n'] * 3
+    (tmp_path / 'out/manifest.json').unlink()
+    with pytest.raises(OutputError, match=r'holds results without a manifest\.json'):
+        test_in(tmp_path, *small['stark'], sequences=['a'], overwrite=True)
+
+
+@pytest.mark.parametrize('times', [None, '', '0.1\n', '0.1\nx\n'])
+def test_lost_or_damaged_times_are_made_again(
+    times: str | None, whole: Any, small: Any, tmp_path: Path
+) -> None:
+    folder, report = whole['stark', 1]
+    shutil.copytree(folder, tmp_path / 'out')
+    file = tmp_path / 'out/a_time.txt'
+    file.unlink()
+    if times is not None:
+        file.write_text(times)
+    kept = (tmp_path / 'out/b.csv').stat().st_mtime_ns
+    assert test_in(tmp_path, *small['stark']).metrics == report.metrics
+    assert np.loadtxt(file).shape == (LENGTHS['a'],)
+    assert (tmp_path / 'out/b.csv').stat().st_mtime_ns == kept
 
 
 def test_a_folder_in_use_is_refused(small: Any, tmp_path: Path) -> None:
