@@ -60,6 +60,11 @@ class CocoImages:
             sizes = {image['id']: (image['width'], image['height']) for image in content['images']}
             names = {image['id']: _file_name(image, path_parts) for image in content['images']}
             found_flaws: dict[Any, list[str]] = {}
+            strange = next((image for image, size in sizes.items() if min(size) <= 0), None)
+            if strange is not None:
+                raise DataError(
+                    f'{self.file}: image {strange} has the size {sizes[strange]}, expected pixels'
+                )
             boxes = self._boxes(content['annotations'], sizes, found_flaws)
             boxes = {image: rows for image, rows in boxes.items() if min(sizes[image]) >= min_image_side}
         except (KeyError, TypeError) as error:
@@ -80,7 +85,7 @@ class CocoImages:
 
     def flaws(self, index: int) -> list[str]:
         """Boxes of an image that no picture of its size can have."""
-        return self._flaws.get(self._files[index], [])
+        return list(self._flaws.get(self._files[index], ()))
 
     @property
     def left_out(self) -> dict[str, list[str]]:
@@ -117,6 +122,11 @@ class CocoImages:
                 )
             if annotation.get('iscrowd', 0) or annotation.get('ignore', 0):
                 continue
+            if len(annotation['bbox']) != 4:
+                raise DataError(
+                    f'{self.file}: annotation {annotation.get("id")} has the box {annotation["bbox"]}, '
+                    f'expected 4 numbers x,y,w,h'
+                )
             box = _clipped(annotation['bbox'], sizes[annotation['image_id']])
             if not np.isfinite(box).all():
                 raise DataError(f'{self.file}: annotation {annotation.get("id")} has the box {box}')

@@ -55,7 +55,7 @@ def check_sequences(
 def _checked(reader: Reader, index: int, name: str, decode: bool) -> SequenceCheck:
     try:
         sequence = reader[index]
-        problems = reader.flaws(index)
+        problems = list(reader.flaws(index))
     except DataError as error:
         return SequenceCheck(name, problems=(' '.join(str(error).split()),))
     missing = _missing(sequence)

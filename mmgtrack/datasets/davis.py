@@ -113,7 +113,7 @@ def _objects(mask: Path, one: bool) -> np.ndarray:
         with Image.open(mask) as image:
             is_indexed = image.mode == 'P'
             pixels = np.array(image if is_indexed else image.convert('L'))
-    except (OSError, ValueError, UnidentifiedImageError) as error:
+    except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise DataError(f'cannot read the mask {mask}: the file is missing or damaged') from error
     if is_indexed:
         pixels[pixels == VOID] = 0

@@ -14,6 +14,11 @@ def image_size(path: str) -> tuple[int, int]:
         with Image.open(path) as image:  # does not decode
             width, height = image.size
             return height, width
-    except (OSError, ValueError, UnidentifiedImageError):  # a frame of a film, or what only OpenCV reads
+    except (
+        OSError,
+        ValueError,
+        UnidentifiedImageError,
+        Image.DecompressionBombError,
+    ):  # a frame of a film, or what only OpenCV reads
         height, width = read_frame(path).shape[:2]
         return height, width

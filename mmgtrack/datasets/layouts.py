@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mmgtrack.errors import DataError
 from mmgtrack.formats.box_rows import parse_rows
 from mmgtrack.formats.nfs_rows import parse_corner_rows
 from mmgtrack.formats.vot_masks import with_boxes
@@ -68,6 +69,10 @@ class Layout:
 def _lost_rows(text: str, where: str) -> Rows:
     """TLP: ``frame,x,y,w,h,isLost``."""
     rows = parse_rows(text, where, columns=6)
+    wrong = np.flatnonzero(rows[:, 0] != np.arange(1, len(rows) + 1))
+    if len(wrong):
+        line = wrong[0] + 1
+        raise DataError(f'{where}, line {line}: expected frame {line}, got frame {rows[wrong[0], 0]:g}')
     return rows[:, 1:5], rows[:, 5] != 0
 
 

@@ -51,11 +51,13 @@ class LazyReader(ABC):
     @cached_property
     def index(self) -> dict[str, Entry]:
         """What is known of every sequence without parsing its annotation; made once, then kept up to date."""
-        return load_index(
+        labels = {self._label(name): name for name in self.names}
+        entries = load_index(
             f'{type(self).__name__} {self._identity()} {self.root.resolve()}',
-            {name: self._sources(name) for name in self.names},
-            self._count_frames,
+            {label: self._sources(name) for label, name in labels.items()},
+            lambda label: self._count_frames(labels[label]),
         )
+        return {name: entries[label] for label, name in labels.items()}
 
     @abstractmethod
     def _read(self, name: str) -> Sequence:
@@ -68,6 +70,10 @@ class LazyReader(ABC):
     @abstractmethod
     def _count_frames(self, name: str) -> int:
         """As ``len`` of the sequence says, but cheaper. Raises DataError where it cannot be read."""
+
+    def _label(self, name: str) -> str:
+        """What the index calls a sequence; another where another reader of the root takes other files."""
+        return name
 
     def _identity(self) -> str:
         """Whatever else the number of frames depends on."""

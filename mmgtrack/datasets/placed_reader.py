@@ -112,6 +112,7 @@ class PlacedReader(LazyReader):
         if not names:
             raise DataError(f'{folder} holds no image')
         if self.layout.first_row_only:
+            _check_no_gap(names, place, folder)
             rows = len(names)
         elif self.layout.step > 1:
             rows = len(fit_to_images(np.empty((rows, 4)), len(names), where))
@@ -177,7 +178,22 @@ class PlacedReader(LazyReader):
 
     def _identity(self) -> str:
         layout = self.layout
-        return f'{layout.truth} {layout.images} {layout.image} {layout.first_row_only} {layout.max_frames}'
+        limits = f'{layout.first_row_only} {layout.max_frames} {layout.step} {layout.span}'
+        return f'{layout.truth} {layout.images} {layout.image} {limits}'
+
+    def _label(self, name: str) -> str:
+        place = self.places[name]
+        return f'{name} {place.truth} {place.images} {place.image} {place.first}'
+
+
+def _check_no_gap(names: Names[str], place: Place, folder: Path) -> None:
+    """Where no row says how many frames there are, only their numbers tell whether one is missing."""
+    if place.image is None:
+        return
+    for number, name in enumerate(names, place.first):
+        expected = place.image.format(number)
+        if name != expected:
+            raise DataError(f'{folder} should have its images without a gap, but {expected} is missing')
 
 
 def _one_each(values: np.ndarray, frames: Names[str], file: Path) -> np.ndarray:

@@ -50,6 +50,8 @@ def find_places(
     else:
         expected = ' or '.join(_shown(root, pattern) for layout in layouts for pattern in layout.truth)
         raise DataError(f'{root} holds no sequence: expected files such as {expected}')
+    if table is not None:
+        there = _as_listed(there, table)
     listed = table if table is not None and layout.listed else None
     names = _chosen(root, there, table, wanted)
     return layout, {name: _place(layout, name, there, _entry(listed, name)) for name in names}
@@ -127,6 +129,12 @@ def _known(root: Path, name: str, there: Mapping[str, str], table: SequenceTable
     raise DataError(f'{root} holds no sequence {name!r}; {suggest(name, there)}')
 
 
+def _as_listed(there: Mapping[str, str], table: SequenceTable) -> dict[str, str]:
+    """By the listed names: a folder that differs from one in upper and lower case only is the listed one."""
+    listed = {name.casefold(): name for name in table.names if name not in there}
+    return {listed.get(name.casefold(), name): truth for name, truth in there.items()}
+
+
 def _entry(table: SequenceTable | None, name: str) -> TableEntry | None:
     if table is None or name not in table.names:
         return None
@@ -134,7 +142,9 @@ def _entry(table: SequenceTable | None, name: str) -> TableEntry | None:
 
 
 def _place(layout: Layout, name: str, there: Mapping[str, str], entry: TableEntry | None) -> Place:
-    truth = entry.annotation if entry is not None and entry.annotation else there.get(name)
+    truth = there.get(name)
+    if entry is not None and entry.annotation and not _same(truth, entry.annotation):
+        truth = entry.annotation
     if truth is None:
         folder = '*' if '*' in layout.truth[0] else name
         truth = layout.truth[0].replace('*', folder).replace('{name}', name)
@@ -145,7 +155,13 @@ def _place(layout: Layout, name: str, there: Mapping[str, str], entry: TableEntr
     if image is not None and entry.digits is not None:
         image = f'{{:0{entry.digits}d}}{os.path.splitext(image)[1]}'
     first = layout.first if entry.start is None else entry.start
-    return Place(truth, entry.folder or place.images, image, first, entry.end)
+    images = place.images if entry.folder is None or _same(place.images, entry.folder) else entry.folder
+    return Place(truth, images, image, first, entry.end)
+
+
+def _same(path: str | None, listed: str) -> bool:
+    """Whether they differ in upper and lower case only."""
+    return path is not None and path.casefold() == listed.casefold()
 
 
 def _shown(root: Path, pattern: str) -> str:

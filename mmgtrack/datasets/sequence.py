@@ -94,7 +94,10 @@ def read_frame(path: str, *, whole: bool = False) -> np.ndarray:
             raise FrameError(str(error), path) from error
     if whole:
         return read_whole_image(path)
-    image = cv2.imread(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    try:
+        image = cv2.imread(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:  # such as more pixels than OpenCV takes
+        raise FrameError(f'cannot read the image {path}: {error.err or "OpenCV refuses it"}', path) from error
     if image is None:
         raise FrameError(f'cannot read the image {path}: the file is missing or damaged', path)
     return image

@@ -13,6 +13,7 @@ from mmgtrack.datasets.image_names import IMAGE_SUFFIXES, images_in, natural
 from mmgtrack.datasets.lazy_reader import LazyReader
 from mmgtrack.datasets.sequence import Sequence
 from mmgtrack.errors import DataError
+from mmgtrack.formats.disk import read_text
 from mmgtrack.registry import DATASETS
 
 
@@ -98,7 +99,9 @@ def _video(folder: Path) -> str:
     if not meta.is_file():
         return ''
     try:
-        return str(json.loads(meta.read_text(encoding='utf-8')).get('video', ''))
+        return str(json.loads(read_text(meta)).get('video', ''))
+    except DataError:
+        raise
     except (ValueError, AttributeError) as error:
         raise DataError(f'{meta} is no JSON object: {error}') from error
 
@@ -119,7 +122,7 @@ def _choose(names: list[str], include: Names[str] | None, exclude: Names[str], r
 
 def _listed_frames(listing: Path, frame_root: Path) -> tuple[str, ...]:
     paths = []
-    for number, line in enumerate(listing.read_text(encoding='utf-8').rstrip().splitlines(), start=1):
+    for number, line in enumerate(read_text(listing).rstrip().splitlines(), start=1):
         path = frame_root / line.strip()
         if not path.is_file():
             raise DataError(f'{listing}, line {number}: the frame {path} does not exist')

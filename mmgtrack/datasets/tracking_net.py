@@ -10,6 +10,7 @@ from mmgtrack.datasets.layouts import LAYOUTS
 from mmgtrack.datasets.placed_reader import PlacedReader
 from mmgtrack.datasets.places import place_of
 from mmgtrack.errors import DataError
+from mmgtrack.formats.disk import kind_of, names_in
 from mmgtrack.registry import DATASETS
 
 NUM_SETS = 12
@@ -54,7 +55,9 @@ class TrackingNet(PlacedReader):
 
 
 def _names(part: Path) -> list[str]:
-    names = sorted(file.stem for file in (part / 'anno').glob('*.txt'))
+    folder = part / 'anno'
+    files = names_in(folder) if kind_of(folder) == 'folder' else []
+    names = sorted(file.removesuffix('.txt') for file in files if file.endswith('.txt'))
     if not names:
         raise DataError(f'{part} holds no sequence: expected files such as {part}/anno/<name>.txt')
     return names

@@ -1,6 +1,6 @@
 """Masks of VOT's short-term challenges since 2020, as the boxes around them."""
 
-import numpy as np
+from itertools import accumulate
 
 from mmgtrack.errors import DataError
 
@@ -24,14 +24,15 @@ def with_boxes(text: str, where: str) -> str:
 def _box(line: str) -> str:
     """Raises ValueError."""
     x, y, w, h, *runs = map(int, line.removeprefix('m').split(','))
-    ends = np.cumsum(runs)
-    if min(w, h, *runs, 0) < 0 or (len(ends) and ends[-1] > w * h):
+    ends = list(accumulate(runs))
+    if min(w, h, *runs, 0) < 0 or (ends and ends[-1] > w * h):
         raise ValueError(f'runs that do not fit {w}x{h}')
-    inside = np.zeros(w * h, dtype=bool)
-    for start, end in zip(ends[::2], ends[1::2], strict=False):  # a last run outside has no partner
-        inside[start:end] = True
-    rows, columns = np.nonzero(inside.reshape(h, w))
-    if not len(rows):
+    # a last run outside has no partner
+    inside = [(start, end - 1) for start, end in zip(ends[::2], ends[1::2], strict=False) if end > start]
+    if not inside:
         return 'nan,nan,nan,nan'
-    width, height = int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1
-    return f'{x + columns.min()},{y + rows.min()},{width},{height}'
+    top, bottom = inside[0][0] // w, inside[-1][1] // w
+    wraps = any(start // w != last // w for start, last in inside)  # then it has both ends of a row
+    left = 0 if wraps else min(start % w for start, _ in inside)
+    right = w - 1 if wraps else max(last % w for _, last in inside)
+    return f'{x + left},{y + top},{right - left + 1},{bottom - top + 1}'
