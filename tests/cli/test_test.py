@@ -52,6 +52,8 @@ def test_names_may_stand_in_a_file(small: tuple[Path, Path], tmp_path: Path) -> 
     (tmp_path / 'names.txt').write_text('b\n')
     assert main(words(small, tmp_path, '--sequences', str(tmp_path / 'names.txt'))) == 0
     assert list(contents(tmp_path / 'out')) == ['b.csv']
+    (log,) = (tmp_path / 'work').rglob('*.log')
+    assert 'Epoch(test) [1/1]' in log.read_text()
 
 
 @pytest.mark.parametrize(
