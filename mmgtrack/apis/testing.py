@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,11 @@ from mmgtrack.engine.processes import from_first, joined_processes
 from mmgtrack.engine.runner import TrackerRunner
 from mmgtrack.engine.sequence_loop import SequenceTestLoop
 from mmgtrack.engine.track_group import BrokenSequence
-from mmgtrack.errors import InputError, OutputError
+from mmgtrack.errors import InputError, MMGTrackError, OutputError
 from mmgtrack.evaluation import ProtocolMetric
 from mmgtrack.files import check_target
 from mmgtrack.models.base import BaseTracker
+from mmgtrack.registry import LOOPS
 
 # what a test has no use for
 _TRAINING = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler')
@@ -39,7 +40,8 @@ class TestOptions:
 
     work_dir: folder of the log, by default ``work_dirs/<config name>``; out: of the results, by default
     ``results/<data set>`` in it. data: a data set by name, in ``data_root`` or where the catalogue looks for
-    it; by default the config's test set. protocol: another one than the data set's own. sequences: names;
+    it; by default the config's test set. protocol: another one than the data set's own, 'none':
+    results without numbers. sequences: names;
     None: all. submission: archive to pack for the data set's server. launcher: what started the processes.
     """
 
@@ -65,7 +67,8 @@ class TestReport:
 
     folder: of the results, None where the config's loop writes none; total: number of sequences; broken:
     those without a result; metrics: all, by name; headline: those that are over all sequences; absolute:
-    those of them that are no shares in [0, 1]; is_first: whether this is the first of all processes.
+    those of them that are no shares in [0, 1]; is_first: whether this is the first of all processes; problem:
+    why the submission could not be packed.
     """
 
     __test__ = False
@@ -77,6 +80,7 @@ class TestReport:
     headline: Mapping[str, float]
     absolute: frozenset[str]
     is_first: bool
+    problem: MMGTrackError | None = None
 
 
 class TestRunner(TrackerRunner):
@@ -108,7 +112,8 @@ def run_test(
     """Test a tracker; started again after it was cut off, it goes on where it was.
 
     config: file, or name of a model; checkpoint: weights, None for a tracker that has none; overrides: config
-    keys to override, dotted. In several processes all return the same report, and the first one packs.
+    keys to override, dotted. In several processes all return the same report, and the first one packs;
+    what is wrong with the submission is in its report, as numbers and results are good without it.
     Raises InputError, CheckpointError, DataError, OutputError.
     """
     data_set = find_data_set(options.data) if options.data is not None else None
@@ -130,7 +135,10 @@ def run_test(
         metrics = runner.test()
         report = _report(runner.test_loop, metrics)
         if data_set is not None and options.submission is not None and not report.broken:
-            from_first(lambda: _pack(runner.test_loop, data_set, options))
+            try:
+                from_first(lambda: _pack(runner.test_loop, data_set, options))
+            except MMGTrackError as error:
+                return replace(report, problem=error)
         return report
 
 
@@ -195,15 +203,29 @@ def _choose_test(settings: Config, options: TestOptions, data_set: DataSet | Non
     if options.protocol is not None:
         settings.test_evaluator = _metrics(options.protocol, root)
     loop = dict(settings.get('test_cfg') or _SEQUENCES)
-    if data_set is not None and loop['type'] != _SEQUENCES['type']:
-        loop = dict(_SEQUENCES)
+    is_ours = _tracks_sequences(loop)
+    if data_set is not None and not is_ours:
+        loop, is_ours = dict(_SEQUENCES), True
     given = dict(
         out=options.out,
         sequences=options.sequences,
         videos_per_batch=options.videos_per_batch,
         overwrite=options.overwrite or None,
     )
-    settings.test_cfg = loop | {key: value for key, value in given.items() if value is not None}
+    given = {key: value for key, value in given.items() if value is not None}
+    if given and not is_ours:
+        option = next(iter(given)).replace('_', '-')
+        raise InputError(
+            f'--{option} needs {_SEQUENCES["type"]}, but the loop in the test_cfg of the config is '
+            f'{loop.get("type", "that of mmengine")}; leave it out, or give --data'
+        )
+    settings.test_cfg = loop | given
+
+
+def _tracks_sequences(loop: Mapping[str, Any]) -> bool:
+    kind = loop.get('type')
+    found = LOOPS.get(kind) if isinstance(kind, str) else kind
+    return isinstance(found, type) and issubclass(found, SequenceTestLoop)
 
 
 def _test_set(settings: Config) -> Any:
@@ -214,8 +236,8 @@ def _test_set(settings: Config) -> Any:
 
 
 def _metrics(protocol: str | None, root: Any) -> list[dict[str, Any]]:
-    """None for a test set whose truth is withheld."""
-    if protocol is None:
+    """None for a test set whose truth is withheld, 'none' where they are not wanted."""
+    if protocol in (None, 'none'):
         return []
     return [dict(type='mmgtrack.ProtocolMetric', protocol=protocol, annotations=str(root))]
 

@@ -40,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add('--data', metavar='NAME', help="data set, such as lasot (default: the config's own test set)")
     add('--data-root', metavar='DIR', help='where it is (default: its folder below MMGTRACK_DATA, or data/)')
     add('--sequences', metavar='NAME', nargs='+', help='only these, or those that a text file lists')
-    add('--protocol', metavar='P', help="numbers by another protocol than the data set's own")
+    add('--protocol', metavar='P', help="numbers by another protocol than the data set's own, or 'none'")
     add('--submission', metavar='FILE', help="archive to pack for the data set's server")
     add('--out', metavar='DIR', help='folder of results (default: results/<data set> in the work folder)')
     add('--overwrite', action='store_true', help='remove earlier results, and replace the submission')
@@ -87,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
         report = run_test(args.config, checkpoint, options, args.cfg_options)
     if report.is_first:
         _print_report(report, args.submission)
+    if report.problem is not None:
+        raise report.problem
     return EXIT_BROKEN if report.broken else 0
 
 
@@ -100,7 +102,7 @@ def _print_report(report: 'TestReport', submission: str | None) -> None:
     if report.folder is not None:
         missing = f', {broken} broken (failed.json)' if broken else ''
         print(f'{report.folder}: {total - broken} of {count_of(total, "sequence")}{missing}')
-    if submission is not None:
+    if submission is not None and report.problem is None:
         print(f'{submission}: {"not written, as sequences are broken" if broken else "written"}')
 
 

@@ -7,12 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from mmengine.dataset import pseudo_collate
 from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.evaluator import Evaluator
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 from mmgtrack.datasets.catalogue import name_of_reader
 from mmgtrack.datasets.sequence import Sequence as Video
@@ -55,6 +56,9 @@ class _SequenceLoop(BaseLoop):
         if videos_per_batch < 1:
             raise InputError(f'videos_per_batch must be at least 1, got {videos_per_batch}')
         super().__init__(runner, dataloader)
+        # a ``Reader``; shared out by this loop, whatever the loader's sampler does
+        self.reader: Any = self.dataloader.dataset
+        self._count_as(range(len(self.reader)))
         self.evaluator: Evaluator = (
             evaluator if isinstance(evaluator, Evaluator) else runner.build_evaluator(evaluator)
         )
@@ -67,16 +71,15 @@ class _SequenceLoop(BaseLoop):
         self.broken: tuple[BrokenSequence, ...] = ()
 
     @property
-    def reader(self) -> Any:
-        """The data set, a ``Reader``."""
-        return self.dataloader.dataset
-
-    @property
     def tracker(self) -> BaseTracker:
         """The model without the wrapper of several processes."""
         model = self.runner.model
         tracker: BaseTracker = model.module if is_model_wrapper(model) else model
         return tracker
+
+    def _count_as(self, indices: Sequence[int]) -> None:
+        """Let hooks see these sequences of all processes: mmengine's log tells the loader's length."""
+        self.dataloader = DataLoader(Subset(self.reader, indices), collate_fn=pseudo_collate)
 
     @abstractmethod
     def evaluate(self) -> dict[str, float]:
@@ -195,6 +198,7 @@ class SequenceTestLoop(_SequenceLoop):
         self.folder = ResultFolder(place)
         self.overwrite = overwrite
         self.indices = _chosen(self.reader.names, sequences)
+        self._count_as(self.indices)
 
     def run(self) -> dict[str, float]:
         self.runner.call_hook('before_test')

@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from mmgtrack.errors import InputError
 from mmgtrack.evaluation.benchmarks import find_protocol
 from mmgtrack.evaluation.evaluate import Evaluation, evaluate
 from mmgtrack.evaluation.results.as_read import TargetTrack, check_one_run, target_tracks, write_for
@@ -35,7 +36,10 @@ class ProtocolMetric(BaseMetric):
         collect_dir: str | None = None,
     ) -> None:
         self.protocol = find_protocol(protocol)
-        check_one_run(self.protocol)
+        try:
+            check_one_run(self.protocol)
+        except InputError as error:
+            raise InputError(f'{error}; for results without numbers: --protocol none') from error
         self.annotations = Path(annotations)
         # now rather than when all is tracked
         self.names = self.protocol.benchmark.annotations(self.annotations).names

@@ -164,7 +164,8 @@ def test_another_protocol_on_the_same_results(small: Any, tmp_path: Path) -> Non
         (dict(data='coco', submission='x.zip'), 'is no benchmark'),
         (dict(data='lasot', submission='x.zip', sequences=['a']), 'leave out --sequences'),
         (dict(data='folder', data_root='{root}', sequences=['cub']), "no sequence 'cub'.*cup"),
-        (dict(data='folder', data_root='{root}', protocol='mot'), 'judges other results'),
+        (dict(data='folder', data_root='{root}', protocol='mot'), 'judges other results.*--protocol none'),
+        (dict(data='vot2018', data_root='{root}'), 'starts a tracker several times.*--protocol none'),
         (dict(data='folder', data_root='{root}', videos_per_batch=0), 'videos_per_batch must be at least 1'),
         (dict(data='folder', data_root='{root}', launcher='slurm'), 'SLURM_PROCID'),
     ],
@@ -180,6 +181,43 @@ def test_what_is_refused(
         run(tmp_path, small, **options)
     assert '\n' not in str(refused.value)
     assert not list(tmp_path.rglob('out/*.csv'))
+
+
+@pytest.mark.parametrize(
+    'options, named',
+    [
+        (dict(overwrite=True), '--overwrite'),
+        (dict(sequences=['a']), '--sequences'),
+        (dict(videos_per_batch=2), '--videos-per-batch'),
+        (dict(), '--out'),
+    ],
+)
+@pytest.mark.parametrize('loop', [dict(type='mmgtrack.VideoFramesTestLoop'), dict(fp16=False)])
+def test_options_that_the_loop_does_not_have_are_refused(
+    loop: dict[str, Any], options: dict[str, Any], named: str, small: Any, tmp_path: Path
+) -> None:
+    config = tmp_path / 'config.py'
+    config.write_text(f'{small[0].read_text()}\ntest_cfg = {loop}\n')
+    out = {} if named == '--out' else {'out': None}
+    expected = f'{named} needs mmgtrack.SequenceTestLoop, but the loop .* is {loop.get("type", "that of mm")}'
+    with pytest.raises(InputError, match=expected):
+        run(tmp_path, (config, small[1]), **out, **options)
+
+
+def test_data_comes_with_its_own_loop(small: Any, tmp_path: Path) -> None:
+    write_own(tmp_path / 'data')
+    config = tmp_path / 'config.py'
+    config.write_text(f'{small[0].read_text()}\ntest_cfg = dict(fp16=False)\n')
+    report = run(tmp_path, (config, small[1]), data='folder', data_root=str(tmp_path / 'data'))
+    assert (report.folder, report.total) == (tmp_path / 'out', 2)
+
+
+def test_results_without_numbers(small: Any, tmp_path: Path) -> None:
+    write_vot(tmp_path / 'data')
+    root = str(tmp_path / 'data')
+    report = run(tmp_path, small, data='vot2018', data_root=root, protocol='none', sequences=['bag'])
+    assert (report.total, report.broken, dict(report.metrics)) == (1, (), {})
+    assert (tmp_path / 'out/bag.csv').is_file()
 
 
 def test_weights_are_needed_by_a_tracker_that_has_some(small: Any, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -51,6 +52,8 @@ def test_names_may_stand_in_a_file(small: tuple[Path, Path], tmp_path: Path) -> 
     (tmp_path / 'names.txt').write_text('b\n')
     assert main(words(small, tmp_path, '--sequences', str(tmp_path / 'names.txt'))) == 0
     assert list(contents(tmp_path / 'out')) == ['b.csv']
+    (log,) = (tmp_path / 'work').rglob('*.log')
+    assert 'Epoch(test) [1/1]' in log.read_text()
 
 
 @pytest.mark.parametrize(
@@ -73,6 +76,32 @@ def test_mistakes_are_one_line_and_status_2(
     monkeypatch.setattr('torch.cuda.device_count', lambda: 0)
     assert main(words(small, tmp_path, *more)) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith(message)
+
+
+def test_numbers_are_shown_though_the_submission_fails(
+    small: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    videos = write_videos(tmp_path / 'videos', {'a': 4, 'b': 4})
+    target = tmp_path / 'gone' / 'archive.zip'
+    target.parent.mkdir()
+    line = words(small, tmp_path, '--data', 'folder', '--data-root', str(videos), '--submission', str(target))
+    # there before the work, gone after it
+    done = Path(f'{tmp_path}/out/a.csv')
+    watch = threading.Thread(target=remove_when, args=(target.parent, done))
+    watch.start()
+    assert main(line) == 2
+    watch.join()
+    said = capsys.readouterr()
+    assert f'{tmp_path}/out: 2 of 2 sequences\n' in said.out and 'own/success' in said.out
+    assert 'written' not in said.out
+    assert said.err.splitlines()[-1].startswith('mmgtrack: error: ')
+
+
+def remove_when(folder: Path, file: Path) -> None:
+    end = time.monotonic() + 60
+    while not file.exists() and time.monotonic() < end:
+        time.sleep(0.002)
+    folder.rmdir()
 
 
 def test_an_interrupted_run_keeps_what_is_done_and_goes_on(tmp_path: Path) -> None:

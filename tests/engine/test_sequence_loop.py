@@ -287,10 +287,19 @@ def test_broken_sequences_are_listed_and_the_others_go_on(
     assert again.metrics == report.metrics
     # mended, the same run goes on
     shutil.copytree(write_videos(tmp_path / 'good'), broken, dirs_exist_ok=True)
-    if videos_per_batch == 1:
-        mended = test_in(tmp_path, *small['stark'], **options)
-        assert mended.broken == () and not (tmp_path / 'out/failed.json').exists()
-        assert sorted(contents(tmp_path / 'out')) == [f'{name}.csv' for name in LENGTHS]
+    mended = test_in(tmp_path, *small['stark'], **options)
+    assert mended.broken == () and not (tmp_path / 'out/failed.json').exists()
+    assert sorted(contents(tmp_path / 'out')) == [f'{name}.csv' for name in LENGTHS]
+
+
+def test_a_sequence_that_breaks_loses_its_result(small: Any, tmp_path: Path) -> None:
+    videos = write_videos(tmp_path / 'videos', {'a': 4, 'b': 4})
+    root = {'test_dataloader.dataset.root': str(videos), 'test_evaluator.0.annotations': str(videos)}
+    test_in(tmp_path, *small['stark'], root)
+    (videos / 'a/groundtruth.txt').write_text('1,2,three,4\n')
+    assert [each.name for each in test_in(tmp_path, *small['stark'], root).broken] == ['a']
+    assert list(json.loads((tmp_path / 'out/failed.json').read_text())) == ['a']
+    assert sorted(path.name for path in (tmp_path / 'out').glob('[ab]*')) == ['b.csv', 'b_time.txt']
 
 
 def test_several_targets_have_a_file_each(small: Any, tmp_path: Path) -> None:
