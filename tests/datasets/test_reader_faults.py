@@ -144,3 +144,21 @@ def test_folders_in_other_case_are_the_listed_ones(tmp_path: Path, sequences: An
     reader = DATASETS.build({**reader_config('otb2015', tmp_path), 'sequences': sequences})
     assert reader.names == ['David']
     assert reader[0].frame_paths == (f'{tmp_path}/david/img/0300.jpg',)
+
+
+def test_a_listed_sequence_of_vot_that_is_missing_does_not_hide_the_others(tmp_path: Path) -> None:
+    write(tmp_path, {'list.txt': 'a\nb\n', 'b/groundtruth.txt': ROW}, ['b/color/00000001.jpg'])
+    reader = build('vot_longterm', tmp_path)
+    assert reader.names == ['a', 'b'] and len(reader[1]) == 1
+    with pytest.raises(DataError, match=r'a/groundtruth\.txt'):
+        reader[0]
+    (tmp_path / 'list.txt').write_text('\n')
+    with pytest.raises(DataError, match=r'list\.txt lists no sequence'):
+        build('vot_longterm', tmp_path)
+
+
+@pytest.mark.parametrize('pattern', ['%d', '%04d', '%4d', 'x%d'])
+def test_names_of_images_as_vot_writes_them(tmp_path: Path, pattern: str) -> None:
+    texts = {'a/sequence': f'channels.color=color/{pattern}.jpg\n', 'a/groundtruth.txt': ROW * 10}
+    write(tmp_path, texts, numbered(f'a/color/{pattern}.jpg', 1, 10))
+    assert build('vot_longterm', tmp_path)[0].frame_paths[9] == f'{tmp_path}/a/color/{pattern % 10}.jpg'
