@@ -162,3 +162,14 @@ def test_names_of_images_as_vot_writes_them(tmp_path: Path, pattern: str) -> Non
     texts = {'a/sequence': f'channels.color=color/{pattern}.jpg\n', 'a/groundtruth.txt': ROW * 10}
     write(tmp_path, texts, numbered(f'a/color/{pattern}.jpg', 1, 10))
     assert build('vot_longterm', tmp_path)[0].frame_paths[9] == f'{tmp_path}/a/color/{pattern % 10}.jpg'
+
+
+@pytest.mark.parametrize('rows, flaws', [(253, 0), (254, 1)])
+def test_rows_past_the_published_range(tmp_path: Path, rows: int, flaws: int) -> None:
+    write(
+        tmp_path,
+        {'anno/UAV123/bird1_1.txt': ROW * rows},
+        numbered('data_seq/UAV123/bird1/%06d.jpg', 1, 300),
+    )
+    found = build('uav123', tmp_path, sequences=['bird1_1']).flaws(0)
+    assert len(found) == flaws and all('the published list has 253 frames' in flaw for flaw in found)
