@@ -173,3 +173,19 @@ def test_rows_past_the_published_range(tmp_path: Path, rows: int, flaws: int) ->
     )
     found = build('uav123', tmp_path, sequences=['bird1_1']).flaws(0)
     assert len(found) == flaws and all('the published list has 253 frames' in flaw for flaw in found)
+
+
+@pytest.mark.parametrize(
+    'masks, flaws',
+    [
+        ([0, 1, 2], []),
+        ([0], []),  # all that is published of test-dev
+        ([0, 2], ['missing masks (1 of 3): 00001.png']),
+        ([0, 1, 2, 3], ['masks without an image (1): 00003.png']),
+    ],
+)
+def test_masks_of_davis(tmp_path: Path, masks: list[int], flaws: list[str]) -> None:
+    images = numbered('JPEGImages/480p/a/%05d.jpg', 0, 2)
+    there = [f'Annotations/480p/a/{number:05d}.png' for number in masks]
+    write(tmp_path, {'ImageSets/2017/val.txt': 'a\n'}, [*images, *there])
+    assert build('davis2017', tmp_path).flaws(0) == flaws
