@@ -40,6 +40,11 @@ def add_parser(subparsers: Any) -> None:
         nargs='+',
         help="look at these only; 'all': at those that ROOT holds, though the published list has more",
     )
+    parser.add_argument(
+        '--nan-means',
+        choices=['absent', 'unknown'],
+        help='of folder: a row without a box means that the target is absent (default), or unknown',
+    )
     parser.add_argument('--decode', action='store_true', help='decode every image, too: finds damaged ones')
     parser.add_argument('--brief', action='store_true', help='print no row for a sequence without problems')
     parser.add_argument('--json', metavar='FILE', type=Path, help='write what was found')
@@ -61,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         check_target(args.json)
     data_set = find_data_set(args.name)
     root = args.root if args.root is not None else default_data_folder() / data_set.folder
-    reader = _opened(data_set, root, args.sequences)
+    reader = _opened(data_set, root, args.sequences, args.nan_means)
     checks = _checks(reader, _chosen(data_set, reader, args.sequences), args)
     _print_checks(checks, brief=args.brief)
     print()
@@ -71,12 +76,18 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_PROBLEMS if any(check.problems for check in checks) else 0
 
 
-def _opened(data_set: 'DataSet', root: Path, sequences: Sequence[str] | None) -> 'Reader':
+def _opened(
+    data_set: 'DataSet', root: Path, sequences: Sequence[str] | None, nan_means: str | None
+) -> 'Reader':
     from mmgtrack.registry import DATASETS
 
     config = {**data_set.reader, 'root': str(root)}
     if sequences is not None and 'table' in config:  # else the folder itself says what there is
         config['sequences'] = 'all' if sequences == ['all'] else list(sequences)
+    if nan_means is not None:
+        if data_set.name != 'folder':
+            raise InputError(f'--nan-means is for the data set folder, not for {data_set.name}')
+        config['nan_means'] = nan_means
     reader: Reader = DATASETS.build(config)
     return reader
 

@@ -11,6 +11,7 @@ from mmgtrack.datasets.lazy_reader import LazyReader
 from mmgtrack.datasets.sequence import Sequence
 from mmgtrack.errors import DataError, InputError
 from mmgtrack.formats.disk import kind_of, read_text
+from mmgtrack.formats.listing import some_of
 from mmgtrack.packaged_configs import suggest
 from mmgtrack.registry import DATASETS
 
@@ -82,6 +83,20 @@ class DAVIS(LazyReader):
         labelled = np.repeat(known[:, None], len(numbers), axis=1)
         paths = tuple(str(self.images / name / frame) for frame in frames)
         return Sequence(name, paths, boxes, present, labelled)
+
+    def flaws(self, index: int) -> list[str]:
+        """Masks without an image; missing masks, unless only the first one is published."""
+        name = self.names[index]
+        expected = [f'{Path(frame).stem}.png' for frame in self._frame_names(name)]
+        there = images_in(self.masks / name)
+        found = []
+        surplus = sorted(set(there) - set(expected))
+        if surplus:
+            found.append(f'masks without an image ({len(surplus)}): {some_of(surplus)}')
+        missing = [mask for mask in expected if mask not in set(there)]
+        if missing and set(there) & set(expected[1:]):
+            found.append(f'missing masks ({len(missing)} of {len(expected)}): {some_of(missing)}')
+        return found
 
     def _frame_names(self, name: str) -> list[str]:
         names = images_in(self.images / name)

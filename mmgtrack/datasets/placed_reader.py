@@ -156,6 +156,9 @@ class PlacedReader(LazyReader):
         frames = self._frame_paths(name, len(rows))
         surplus = surplus_images(self.root, name, place, self.layout, frames)
         found = []
+        listed = None if place.last is None else place.last - place.first + 1
+        if listed is not None and len(rows) > listed:
+            found.append(f'{truth} has {len(rows)} rows, but the published list has {listed} frames')
         if surplus:
             found.append(f'images past the {len(rows)} rows of {truth} ({len(surplus)}): {some_of(surplus)}')
         lines = np.flatnonzero(np.isnan(rows).any(axis=1)) + 1

@@ -8,11 +8,10 @@ from typing import Any
 from mmgtrack.datasets.data_root import checked_root
 from mmgtrack.datasets.layouts import LAYOUTS
 from mmgtrack.datasets.placed_reader import PlacedReader
-from mmgtrack.datasets.places import Place, Wanted, find_places
+from mmgtrack.datasets.places import Place, Wanted, find_places, place_of
 from mmgtrack.errors import DataError
 from mmgtrack.formats.disk import kind_of, read_text
 from mmgtrack.formats.vot_sequence import image_pattern, parse_properties
-from mmgtrack.packaged_configs import suggest
 from mmgtrack.registry import DATASETS
 from mmgtrack.sequence_tables import load_table
 
@@ -50,12 +49,12 @@ class VOT(PlacedReader):
         listing = folder / 'list.txt'
         if sequences is None and listed is None and kind_of(listing) == 'file':
             names = read_text(listing).split()
-            strange = next((name for name in names if name not in places), None)
-            if strange is not None:
-                raise DataError(
-                    f'{listing} lists {strange!r}, which is not there; {suggest(strange, places)}'
-                )
-            places = {name: places[name] for name in names}
+            if not names:
+                raise DataError(f'{listing} lists no sequence: expected one name a line')
+            # one that is not there says so when it is read
+            places = {
+                name: places.get(name) or place_of(layout, name, f'{name}/groundtruth.txt') for name in names
+            }
         found = {name: _with_images(folder, name, place) for name, place in places.items()}
         super().__init__(folder, found, layout, frame_filter, cache_size)
 
@@ -72,7 +71,7 @@ def _with_images(root: Path, name: str, place: Place) -> Place:
     properties = parse_properties(read_text(file)) if kind_of(file) == 'file' else {}
     truth = f'{name}/{properties.get("groundtruth", "groundtruth.txt")}'
     folder, _, pattern = image_pattern(properties).rpartition('/')
-    image = re.sub(r'%(0\d+)d', r'{:\1d}', pattern)
+    image = re.sub(r'%(0?\d*)d', r'{:\1d}', pattern)
     images = f'{name}/{folder}' if folder else name
     if kind_of(root / images) != 'folder':
         images = name  # as published until 2018

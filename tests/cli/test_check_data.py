@@ -115,3 +115,18 @@ def _writer_of(pipe: Path, process: subprocess.Popen[str]) -> int:
         except OSError:  # nobody reads yet
             time.sleep(0.05)
     raise AssertionError('the command has ended')
+
+
+@pytest.mark.parametrize('meaning, counts', [('absent', ['1', '0']), ('unknown', ['0', '1'])])
+def test_what_a_row_without_a_box_means(
+    meaning: str, counts: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path('own/a/img').mkdir(parents=True)
+    Path('own/a/groundtruth.txt').write_text('1,2,3,4\nnan,nan,nan,nan\n')
+    for number in (1, 2):
+        cv2.imwrite(f'own/a/img/{number}.png', np.zeros((60, 80, 3), np.uint8))
+    assert main(['check-data', 'folder', 'own', '--nan-means', meaning]) == 0
+    found = capsys.readouterr().out.splitlines()[1].split()
+    assert found[4:6] == counts
+    assert main(['check-data', 'tnl2k', '--nan-means', meaning]) == 2
+    assert '--nan-means is for the data set folder, not for tnl2k' in capsys.readouterr().err

@@ -144,3 +144,48 @@ def test_folders_in_other_case_are_the_listed_ones(tmp_path: Path, sequences: An
     reader = DATASETS.build({**reader_config('otb2015', tmp_path), 'sequences': sequences})
     assert reader.names == ['David']
     assert reader[0].frame_paths == (f'{tmp_path}/david/img/0300.jpg',)
+
+
+def test_a_listed_sequence_of_vot_that_is_missing_does_not_hide_the_others(tmp_path: Path) -> None:
+    write(tmp_path, {'list.txt': 'a\nb\n', 'b/groundtruth.txt': ROW}, ['b/color/00000001.jpg'])
+    reader = build('vot_longterm', tmp_path)
+    assert reader.names == ['a', 'b'] and len(reader[1]) == 1
+    with pytest.raises(DataError, match=r'a/groundtruth\.txt'):
+        reader[0]
+    (tmp_path / 'list.txt').write_text('\n')
+    with pytest.raises(DataError, match=r'list\.txt lists no sequence'):
+        build('vot_longterm', tmp_path)
+
+
+@pytest.mark.parametrize('pattern', ['%d', '%04d', '%4d', 'x%d'])
+def test_names_of_images_as_vot_writes_them(tmp_path: Path, pattern: str) -> None:
+    texts = {'a/sequence': f'channels.color=color/{pattern}.jpg\n', 'a/groundtruth.txt': ROW * 10}
+    write(tmp_path, texts, numbered(f'a/color/{pattern}.jpg', 1, 10))
+    assert build('vot_longterm', tmp_path)[0].frame_paths[9] == f'{tmp_path}/a/color/{pattern % 10}.jpg'
+
+
+@pytest.mark.parametrize('rows, flaws', [(253, 0), (254, 1)])
+def test_rows_past_the_published_range(tmp_path: Path, rows: int, flaws: int) -> None:
+    write(
+        tmp_path,
+        {'anno/UAV123/bird1_1.txt': ROW * rows},
+        numbered('data_seq/UAV123/bird1/%06d.jpg', 1, 300),
+    )
+    found = build('uav123', tmp_path, sequences=['bird1_1']).flaws(0)
+    assert len(found) == flaws and all('the published list has 253 frames' in flaw for flaw in found)
+
+
+@pytest.mark.parametrize(
+    'masks, flaws',
+    [
+        ([0, 1, 2], []),
+        ([0], []),  # all that is published of test-dev
+        ([0, 2], ['missing masks (1 of 3): 00001.png']),
+        ([0, 1, 2, 3], ['masks without an image (1): 00003.png']),
+    ],
+)
+def test_masks_of_davis(tmp_path: Path, masks: list[int], flaws: list[str]) -> None:
+    images = numbered('JPEGImages/480p/a/%05d.jpg', 0, 2)
+    there = [f'Annotations/480p/a/{number:05d}.png' for number in masks]
+    write(tmp_path, {'ImageSets/2017/val.txt': 'a\n'}, [*images, *there])
+    assert build('davis2017', tmp_path).flaws(0) == flaws
