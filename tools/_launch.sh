@@ -2,7 +2,8 @@
 
 environment_help='Environment:
     NNODES, NODE_RANK          number of machines (1), number of this one from 0 (0); start the script on each
-    MASTER_ADDR, PORT          address and port of the first machine (127.0.0.1, a free port; 29500 if NNODES > 1)
+    MASTER_ADDR, PORT          address and port of the first machine (127.0.0.1, a free port; if NNODES > 1 the
+                               address must be given, and the port is 29500)
     CUDA_VISIBLE_DEVICES       which GPUs to use (all)
     OMP_NUM_THREADS            threads a process (on GPUs 1, else the cores of the processor shared out)
     PYTHON                     interpreter (python)'
@@ -87,11 +88,22 @@ choose_device() {
     export MKL_NUM_THREADS=${MKL_NUM_THREADS:-$OMP_NUM_THREADS}
 }
 
+# check_machines NNODES NODE_RANK
+check_machines() {
+    local nodes=$1 rank=$2
+    [[ $nodes =~ ^[1-9][0-9]*$ ]] || fail "NNODES must be a whole number from 1, got '$nodes'"
+    [[ $rank =~ ^(0|[1-9][0-9]*)$ ]] || fail "NODE_RANK must be a whole number from 0, got '$rank'"
+    ((rank < nodes)) || fail "NODE_RANK must be below NNODES=$nodes, got $rank: machines are counted from 0"
+    ((nodes == 1)) || [[ -n ${MASTER_ADDR:-} ]] ||
+        fail "NNODES=$nodes needs MASTER_ADDR, the address of the first machine"
+}
+
 # run_processes PROCESSES COMMAND...: torchrun, without its forty lines for a process that has said itself
 # what went wrong.
 run_processes() {
     local processes=$1 nodes=${NNODES:-1} port=${PORT:-}
     shift
+    check_machines "$nodes" "${NODE_RANK:-0}"
     if [[ -z $port ]]; then
         port=29500
         ((nodes > 1)) || port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])')

@@ -5,7 +5,7 @@ slurm_environment_help='Environment:
     GPUS_PER_NODE   GPUs a machine (8, or GPUS if that is less)
     CPUS_PER_TASK   cores a GPU: a process and its data loader'\''s workers (5)
     SRUN_ARGS       more options of srun, such as '\''--time=2-0 --quotatype=reserved'\''
-    MASTER_PORT     port of the first machine (29500)
+    MASTER_PORT     port of the first machine (20000 to 29999, by the number of the job)
     PYTHON          interpreter (python)'
 
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

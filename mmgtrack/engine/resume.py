@@ -17,12 +17,22 @@ def last_complete_checkpoint(folder: str) -> tuple[str | None, str | None]:
 
     Returns its path, None where the folder has no checkpoint at all, and a line to be said where it is not
     the one that is named. Files that a killed run left half-written are removed. Raises CheckpointError
-    where there are checkpoints and none can be read.
+    where there are checkpoints and none can be read, or only such of other names that nothing points to.
     """
-    for partial in Path(folder).glob(f'*.pth{PARTIAL}'):
+    try:
+        return _last_complete(Path(folder))
+    except OSError as error:
+        raise CheckpointError(
+            f'cannot look for checkpoints in {folder}: {error.strerror or error}; give one with --resume FILE'
+        ) from error
+
+
+def _last_complete(folder: Path) -> tuple[str | None, str | None]:
+    for partial in folder.glob(f'*.pth{PARTIAL}'):
         partial.unlink(missing_ok=True)
-    named, others = _named(Path(folder)), _numbered(Path(folder))
+    named, others = _named(folder), _numbered(folder)
     if named is None and not others:
+        _refuse_other_names(folder)
         return None, None
     reasons = []
     for path in ([named] if named else []) + [path for path in others if _is_older(path, named)]:
@@ -48,15 +58,30 @@ def check_can_be_resumed(path: str) -> None:
         raise CheckpointError(f'{path} holds weights and no state of a training run: use it with --load-from')
 
 
+def _refuse_other_names(folder: Path) -> None:
+    """Names of the config's own do not say which checkpoint is the last; the best ones hold no optimiser."""
+    for path in sorted(folder.glob('*.pth')):
+        try:
+            content = load_checkpoint_file(path)
+        except CheckpointError:
+            continue  # no checkpoint of a run
+        if {'message_hub', 'optimizer'} <= content.keys():
+            raise CheckpointError(
+                f'{folder} has no file last_checkpoint, but checkpoints such as {path.name}: say which one to '
+                'go on with by --resume FILE, or start anew in another folder with --work-dir'
+            )
+
+
 def _named(folder: Path) -> Path | None:
-    """What ``last_checkpoint`` names; in the folder, where that has been moved."""
+    """What ``last_checkpoint`` names; in the folder, where that has been moved or copied."""
     try:
         text = (folder / 'last_checkpoint').read_text().strip()
     except (OSError, UnicodeDecodeError):
         return None
     if not text:
         return None
-    return folder / Path(text).name if not Path(text).is_file() else Path(text)
+    here = folder / Path(text).name
+    return here if here.is_file() or not Path(text).is_file() else Path(text)
 
 
 def _numbered(folder: Path) -> list[Path]:

@@ -11,10 +11,11 @@ class CPUSyncBatchNorm(_BatchNorm):
     """What torch's ``SyncBatchNorm`` does, on GPUs only. Every process must have equally many samples."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """features: (B, C, ...)."""
+        """features: (B, C, ...); computed in the precision of the weights, also in mixed precision."""
         world = get_world_size()
         if not self.training or world == 1:
             return super().forward(features)
+        given, features = features.dtype, features.to(self.weight.dtype)
         others = [0, *range(2, features.ndim)]
         shape = (1, -1, *(1 for _ in others[1:]))
         mean = all_reduce(features.mean(others)) / world
@@ -22,7 +23,7 @@ class CPUSyncBatchNorm(_BatchNorm):
         variance = all_reduce(centred.square().mean(others)) / world
         self._keep(mean.detach(), variance.detach(), world * features.numel() // features.shape[1])
         scale = self.weight * (variance + self.eps).rsqrt()
-        return centred * scale.view(shape) + self.bias.view(shape)
+        return (centred * scale.view(shape) + self.bias.view(shape)).to(given)
 
     def _check_input_dim(self, features: Tensor) -> None:
         """Any number of dimensions will do."""

@@ -330,6 +330,30 @@ def test_what_the_script_refuses(
     assert said.startswith(message)
 
 
+@pytest.mark.parametrize(
+    'environment, message',
+    [
+        ({'NNODES': 'two'}, "NNODES must be a whole number from 1, got 'two'"),
+        ({'NNODES': '0'}, "NNODES must be a whole number from 1, got '0'"),
+        ({'NNODES': '2', 'NODE_RANK': '-1'}, "NODE_RANK must be a whole number from 0, got '-1'"),
+        (
+            {'NNODES': '2', 'NODE_RANK': '2', 'MASTER_ADDR': 'first'},
+            'NODE_RANK must be below NNODES=2, got 2',
+        ),
+        ({'NODE_RANK': '1'}, 'NODE_RANK must be below NNODES=1, got 1'),
+        ({'NNODES': '2', 'NODE_RANK': '1'}, 'NNODES=2 needs MASTER_ADDR, the address of the first machine'),
+    ],
+)
+def test_which_machines_it_refuses(
+    machine: Any, tmp_path: Path, environment: dict[str, str], message: str
+) -> None:
+    (tmp_path / 'small.py').touch()
+    run = launch(tmp_path / 'small.py', 2, **machine(2), **environment)
+    said, _ = run.communicate()
+    assert (run.returncode, said.count('\n')) == (2, 1)
+    assert said.startswith(f'error: {message}')
+
+
 def test_help() -> None:
     run = launch('--help')
     said, _ = run.communicate()

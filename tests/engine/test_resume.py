@@ -82,11 +82,22 @@ def weights_only(folder: Path) -> None:
     name_last(folder, 'epoch_2.pth')
 
 
+def copied(folder: Path) -> None:
+    """With all that it names still there in the folder it was copied from."""
+    named(folder)
+    original = folder / 'original'
+    original.mkdir()
+    write(original, 'epoch_2.pth')
+    name_last(original, 'epoch_2.pth')
+    (folder / 'last_checkpoint').write_text((original / 'last_checkpoint').read_text())
+
+
 @pytest.mark.parametrize(
     'prepare, found, remark',
     [
         (named, 'epoch_2.pth', None),
         (moved, 'epoch_2.pth', None),
+        (copied, 'epoch_2.pth', None),
         (missing, 'epoch_10.pth', 'no checkpoint file .*epoch_11.pth'),
         (truncated, 'iter_8.pth', 'cannot read .*iter_12.pth'),
         (older_only, 'iter_8.pth', 'cannot read .*iter_10.pth'),
@@ -120,6 +131,30 @@ def test_none_that_can_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r'nothing to resume .*epoch_2\.pth.*--resume FILE') as refused:
         last_complete_checkpoint(str(tmp_path))
     assert '\n' not in str(refused.value)
+
+
+def test_names_of_the_configs_own_are_refused_without_last_checkpoint(tmp_path: Path) -> None:
+    """What a run saves as its best holds no optimiser and comes before the first checkpoint."""
+    write(tmp_path, 'best_auc_epoch_1.pth')
+    (tmp_path / 'notes.pth').write_bytes(b'no checkpoint')
+    assert last_complete_checkpoint(str(tmp_path)) == (None, None)
+    state = load_checkpoint_file(tmp_path / 'best_auc_epoch_1.pth')
+    torch.save({**state, 'optimizer': {}}, tmp_path / 'mine_3.pth')
+    with pytest.raises(CheckpointError, match=r'no file last_checkpoint, .*mine_3\.pth.*--resume FILE'):
+        last_complete_checkpoint(str(tmp_path))
+    name_last(tmp_path, 'mine_3.pth')
+    assert last_complete_checkpoint(str(tmp_path)) == (str(tmp_path / 'mine_3.pth'), None)
+
+
+def test_a_folder_that_cannot_be_looked_into_is_said(tmp_path: Path) -> None:
+    (tmp_path / 'iter_1.pth.part').mkdir()
+    (tmp_path / 'file').touch()
+    for folder in (tmp_path, tmp_path / 'file', tmp_path / 'gone'):
+        with pytest.raises(
+            CheckpointError, match=f'cannot look for checkpoints in {folder}: .*--resume'
+        ) as no:
+            last_complete_checkpoint(str(folder))
+        assert '\n' not in str(no.value)
 
 
 class Watch(Hook):
