@@ -58,7 +58,7 @@ class _SequenceLoop(BaseLoop):
         super().__init__(runner, dataloader)
         # a ``Reader``; shared out by this loop, whatever the loader's sampler does
         self.reader: Any = self.dataloader.dataset
-        self._count_as(range(len(self.reader)))
+        self._count_as()
         self.evaluator: Evaluator = (
             evaluator if isinstance(evaluator, Evaluator) else runner.build_evaluator(evaluator)
         )
@@ -77,9 +77,10 @@ class _SequenceLoop(BaseLoop):
         tracker: BaseTracker = model.module if is_model_wrapper(model) else model
         return tracker
 
-    def _count_as(self, indices: Sequence[int]) -> None:
+    def _count_as(self, indices: Sequence[int] | None = None) -> None:
         """Let hooks see these sequences of all processes: mmengine's log tells the loader's length."""
-        self.dataloader = DataLoader(Subset(self.reader, indices), collate_fn=pseudo_collate)
+        chosen = range(len(self.reader)) if indices is None else indices
+        self.dataloader = DataLoader(Subset(self.reader, chosen), collate_fn=pseudo_collate)
 
     @abstractmethod
     def evaluate(self) -> dict[str, float]:
