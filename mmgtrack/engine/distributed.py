@@ -136,7 +136,8 @@ def _first_machine() -> str:
         return asked.stdout.split()[0]
     except (OSError, subprocess.CalledProcessError, IndexError) as error:
         raise InputError(
-            f'scontrol does not say which is the first of the machines {nodes}: give its address as MASTER_ADDR'
+            f'scontrol does not say which is the first of the machines {nodes}: give its address as '
+            'MASTER_ADDR'
         ) from error
 
 

@@ -67,8 +67,8 @@ def _refuse_other_names(folder: Path) -> None:
             continue  # no checkpoint of a run
         if {'message_hub', 'optimizer'} <= content.keys():
             raise CheckpointError(
-                f'{folder} has no file last_checkpoint, but checkpoints such as {path.name}: say which one to '
-                'go on with by --resume FILE, or start anew in another folder with --work-dir'
+                f'{folder} has no file last_checkpoint, but checkpoints such as {path.name}: say which one '
+                'to go on with by --resume FILE, or start anew in another folder with --work-dir'
             )
 
 

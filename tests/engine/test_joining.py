@@ -140,7 +140,11 @@ for count in (1, 2, 63, 64, 100):
 
 # other names, another order, another number; only who looks is stopped
 one = tensor(1.0)
-for mine in ({'a': one, 'bc'[rank]: one}, dict.fromkeys(('ab', 'ba')[rank], one), dict.fromkeys('abc'[rank:], one)):
+for mine in (
+    {'a': one, 'bc'[rank]: one},
+    dict.fromkeys(('ab', 'ba')[rank], one),
+    dict.fromkeys('abc'[rank:], one),
+):
     try:
         mean_over_processes(mine, check_names=rank == 1)
     except InputError as error:
