@@ -102,7 +102,7 @@ def kill_when(run: Any, folder: Path, count: int) -> None:
 
 
 def test_killed_three_times_and_continued_it_writes_what_the_unbroken_run_does(tmp_path: Path) -> None:
-    videos = write_videos(tmp_path / 'videos', {name: 10 * length for name, length in LENGTHS.items()})
+    videos = write_videos(tmp_path / 'videos', {name: 30 * length for name, length in LENGTHS.items()})
     config, checkpoint = write_small(tmp_path, 'stark', videos)
     test_in(tmp_path / 'whole', config, checkpoint, videos_per_batch=2)
     words = [sys.executable, ROOT / 'tools/test.py', config, checkpoint, '--out', 'out', '--device', 'cpu']
