@@ -8,18 +8,7 @@ environment_help='Environment:
     OMP_NUM_THREADS            threads a process (on GPUs 1, else the cores of the processor shared out)
     PYTHON                     interpreter (python)'
 
-tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-python=${PYTHON:-python}
-
-fail() {
-    echo "error: $1" >&2
-    exit 2
-}
-
-# is_there WORD: a file, or what the tool takes in its place: the name of a model, none, mmgtrack::NAME.pth.
-is_there() {
-    [[ -f $1 || $1 == mmgtrack::* || ! $1 =~ \.(py|pth)$ ]]
-}
+source "$(dirname "${BASH_SOURCE[0]}")/_common.sh"
 
 # launch TOOL VERB KIND... -- ARGUMENTS of the script: a file of each kind, NUM_PROCESSES, options of the tool.
 # VERB is what the tool does, for messages; `usage` prints the help of the script.
@@ -31,14 +20,7 @@ launch() {
         shift
     done
     shift
-    for argument in "$@"; do
-        case $argument in
-            -h | --help)
-                usage
-                exit
-                ;;
-        esac
-    done
+    answer_help "$@"
     (($# > ${#kinds[@]})) || fail "expected $(tr a-z A-Z <<<"${kinds[*]}") NUM_PROCESSES; tools/dist_${tool%.py}.sh --help says more"
     for argument in "${kinds[@]}"; do
         is_there "$1" || fail "no $argument file $1"

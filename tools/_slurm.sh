@@ -8,25 +8,13 @@ slurm_environment_help='Environment:
     MASTER_PORT     port of the first machine (20000 to 29999, by the number of the job)
     PYTHON          interpreter (python)'
 
-tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-
-fail() {
-    echo "error: $1" >&2
-    exit 2
-}
+source "$(dirname "${BASH_SOURCE[0]}")/_common.sh"
 
 # check_words SCRIPT WORDS COUNT ARGUMENTS...: print the help of the script, or refuse too few arguments.
 check_words() {
-    local script=$1 words=$2 count=$3 argument
+    local script=$1 words=$2 count=$3
     shift 3
-    for argument in "$@"; do
-        case $argument in
-            -h | --help)
-                usage
-                exit
-                ;;
-        esac
-    done
+    answer_help "$@"
     (($# >= count)) || fail "expected $words; tools/$script --help says more"
 }
 

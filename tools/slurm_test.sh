@@ -16,6 +16,6 @@ EOF
 }
 
 check_words slurm_test.sh 'PARTITION JOB_NAME CONFIG CHECKPOINT' 4 "$@"
-[[ -f $3 ]] || fail "no config file $3"
-[[ -f $4 ]] || fail "no checkpoint file $4"
+is_there "$3" || fail "no config file $3"
+is_there "$4" || fail "no checkpoint file $4"
 run_job "$1" "$2" test.py "$3" "$4" --launcher slurm "${@:5}"

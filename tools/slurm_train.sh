@@ -15,5 +15,5 @@ EOF
 }
 
 check_words slurm_train.sh 'PARTITION JOB_NAME CONFIG WORK_DIR' 4 "$@"
-[[ -f $3 ]] || fail "no config file $3"
+is_there "$3" || fail "no config file $3"
 run_job "$1" "$2" train.py "$3" --work-dir "$4" --launcher slurm "${@:5}"

@@ -103,6 +103,16 @@ def test_training_changes_the_heads_and_not_the_frozen_layers(clips: Path, train
     assert frozen and all(torch.equal(first[k], second[k]) for k in frozen)
 
 
+def test_layers_that_freeze_late_have_no_place_in_the_optimiser(
+    clips: Path, trained: Path, tmp_path: Path
+) -> None:
+    """As in several processes, whose wrapper freezes them first: either may go on with the other's run."""
+    groups = load_checkpoint_file(trained / 'epoch_1.pth')['optimizer']['param_groups']
+    model = small_runner(clips, tmp_path).model.train()
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    assert len(groups) == len(learning) < len([*model.parameters()])
+
+
 def test_a_resumed_run_ends_where_the_unbroken_one_does(clips: Path, trained: Path, tmp_path: Path) -> None:
     runner = small_runner(clips, tmp_path, resume=str(trained / 'epoch_1.pth'))
     runner.train()

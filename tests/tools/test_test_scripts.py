@@ -42,6 +42,8 @@ def run(script: str, *words: str, cwd: Path, **environment: str) -> subprocess.C
         ('dist_test.sh', 'c.py no.pth 2', 'error: no checkpoint file no.pth'),
         ('dist_test.sh', 'c.py c.pth two', "error: NUM_PROCESSES must be a whole number from 1, got 'two'"),
         ('dist_test.sh', 'c.py c.pth 2', 'error: 2 processes need as many CUDA GPUs, but torch can use 0'),
+        ('dist_test.sh', 'c.py none 2', 'error: 2 processes need as many CUDA GPUs'),
+        ('dist_test.sh', 'named mmgtrack::light.pth 2', 'error: 2 processes need as many CUDA GPUs'),
         ('slurm_test.sh', 'part job c.py', 'error: expected PARTITION JOB_NAME CONFIG CHECKPOINT'),
         ('slurm_test.sh', 'part job c.py no.pth', 'error: no checkpoint file no.pth'),
     ],
