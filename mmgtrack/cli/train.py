@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         choose_device(args.device)
     from mmgtrack.engine.launch import build_runner
     from mmgtrack.engine.options import blamed_on
-    from mmgtrack.engine.processes import leaving_processes
+    from mmgtrack.engine.processes import end_process, leaving_processes
 
     changes: Sequence[Any] = [
         *([use_amp] if args.amp else []),
@@ -88,4 +88,6 @@ def run(args: argparse.Namespace) -> int:
             changes=changes,
         )
         runner.train()
+    if args.launcher != 'none':
+        end_process()
     return 0
