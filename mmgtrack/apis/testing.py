@@ -1,6 +1,5 @@
 """From a config and a checkpoint to result files, a benchmark's numbers, and a submission."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from mmgtrack.apis.submission import pack_results, submission_kind
 from mmgtrack.checkpoint import use_safe_loading
 from mmgtrack.datasets.catalogue import DataSet, find_data_set, reader_config
 from mmgtrack.datasets.data_root import default_data_folder
+from mmgtrack.engine.launch import make_work_folder
 from mmgtrack.engine.options import merge_options
 from mmgtrack.engine.processes import from_first, joined_processes
 from mmgtrack.engine.runner import TrackerRunner
@@ -129,7 +129,7 @@ def run_test(
         _choose_test(settings, options, data_set)
         settings.work_dir = options.work_dir or settings.get('work_dir') or str(Path('work_dirs') / name)
         settings.launcher = options.launcher
-        _make_folder(settings.work_dir)
+        make_work_folder(settings.work_dir)
         use_safe_loading()
         runner = TestRunner.of(tracker, settings)
         metrics = runner.test()
@@ -251,12 +251,3 @@ def _check_submission(options: TestOptions, data_set: DataSet | None) -> None:
     check_target(file)
     if file.exists() and not options.overwrite:
         raise OutputError(f'{file} exists already; choose another name, or replace it with --overwrite')
-
-
-def _make_folder(path: str | os.PathLike[str]) -> None:
-    try:
-        os.makedirs(path, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f'cannot make the work folder {path}: {error.strerror}; choose another with --work-dir'
-        ) from error

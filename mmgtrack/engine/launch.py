@@ -49,7 +49,7 @@ def build_runner(
         raise InputError(f'the config {config} has no dict named model')
     settings.launcher = launcher
     settings.work_dir = work_dir or settings.get('work_dir') or str(Path('work_dirs') / Path(config).stem)
-    _make_folder(settings.work_dir)
+    make_work_folder(settings.work_dir)
     if launcher != 'none':
         prepare_processes(settings)
     warning = _set_start(settings, resume, load_from)
@@ -63,7 +63,8 @@ def build_runner(
     return runner
 
 
-def _make_folder(path: str) -> None:
+def make_work_folder(path: str | os.PathLike[str]) -> None:
+    """The folder, where it is not there yet. Raises OutputError."""
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
