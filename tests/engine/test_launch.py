@@ -265,6 +265,14 @@ def test_a_detector_that_cannot_be_guided_is_refused_in_one_line(
     assert '\n' not in str(refused.value)
 
 
+def test_each_run_of_one_process_logs_into_its_own_folder(clips: Path, tmp_path: Path) -> None:  # noqa: F811
+    named = {'visualizer.name': 'visualizer'}  # as mmdet's configs have it
+    for folder in (tmp_path / 'first', tmp_path / 'second'):
+        runner = small_runner(clips, folder, options=named)
+        runner.visualizer.add_scalar('loss', 1.0)
+        assert list(folder.glob('*/vis_data/scalars.json'))
+
+
 @pytest.mark.parametrize(
     'option, message',
     [
