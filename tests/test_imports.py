@@ -28,7 +28,7 @@ LAYERS = [
         'checkpoint',
         'sequence_tables',
     },
-    {'datasets'},
+    {'datasets', 'association'},
     {'models'},
     {'engine', 'evaluation', 'convert', 'export', 'visualization', 'compat'},
     {'zoo', 'apis', 'diagnosis'},

@@ -53,7 +53,7 @@ def build_runner(
     if launcher != 'none':
         prepare_processes(settings)
     warning = _set_start(settings, resume, load_from)
-    # by one name the runs of a Python process would all log into the folder of the first; mmdet's configs fix one
+    # mmdet's configs fix a name, by which all runs of a Python process would log into the folder of the first
     (settings.get('visualizer') or {}).pop('name', None)
     if auto_scale_lr or (settings.get('auto_scale_lr') or {}).get('enable'):
         _enable_lr_scaling(settings)

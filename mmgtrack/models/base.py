@@ -252,7 +252,7 @@ class GlobalSearchTracker(BaseTracker):
             features = self.extract(self.data_preprocessor.batch([view.image for view in views]))
             found = detect(features, targets, pairs, views)
         factors = torch.stack([view.factors(found.boxes) for view in views])[pairs.frames]
-        leaves = (self.to_frame(found.boxes, factors), found.scores, found.valid)
+        leaves = [self.to_frame(found.boxes, factors), *(leaf for leaf in found[1:] if leaf is not None)]
         sizes = [len(frames) * count for frames, count in zip(rows.values(), counts, strict=True)]
         parts = zip(*(leaf.split(sizes) for leaf in leaves), strict=True)
         return {

@@ -33,9 +33,11 @@ class Pairs(NamedTuple):
 class Detections(NamedTuple):
     """K boxes a pair, best first.
 
-    boxes: (P, K, 4) xyxy network pixels; scores: (P, K) in [0, 1]; valid: (P, K) bool, invalid rows last.
+    boxes: (P, K, 4) xyxy network pixels; scores: (P, K) in [0, 1]; valid: (P, K) bool, invalid rows last;
+    embeddings: (P, K, D) of unit length, or None.
     """
 
     boxes: Tensor
     scores: Tensor
     valid: Tensor
+    embeddings: Tensor | None = None
