@@ -256,6 +256,9 @@ class SequenceTestLoop(_SequenceLoop):
                 overview.look()
         return all_broken
 
+    def _keep(self, index: int, video: Video, result: SequenceResult) -> None:
+        self.folder.write(video, result)
+
     def _is_done(self, group: Group) -> bool:
         """Whether all sequences of a group have all their files."""
         names = self.reader.names
