@@ -3,6 +3,7 @@
 from mmgtrack.models.backbones import TruncatedMobileNetV2
 from mmgtrack.models.base import BaseTracker, GlobalSearchTracker, WindowTracker
 from mmgtrack.models.data_preprocessor import ClipDataPreprocessor
+from mmgtrack.models.dm_track import LearnedTaskWeights, ReIDHead
 from mmgtrack.models.global_track import GlobalTrack, QueryRoIHead, QueryRPNHead
 from mmgtrack.models.layers import DynamicCorrelation
 from mmgtrack.models.stark import Stark
@@ -13,8 +14,10 @@ __all__ = [
     'DynamicCorrelation',
     'GlobalSearchTracker',
     'GlobalTrack',
+    'LearnedTaskWeights',
     'QueryRPNHead',
     'QueryRoIHead',
+    'ReIDHead',
     'Stark',
     'TruncatedMobileNetV2',
     'WindowTracker',
