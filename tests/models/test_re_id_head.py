@@ -197,6 +197,30 @@ def test_metric_loss_equals_a_plain_loop(seed: int, numbers: list[tuple[int, int
     assert embeddings.grad is not None and embeddings.grad.isfinite().all()
 
 
+def test_metric_loss_equals_mmdets() -> None:
+    """Which has no way to leave the comparison with itself out, so that is a column less for each row."""
+    head, embeddings, instances = (
+        head_of(embed_dims=8).double(),
+        units(12),
+        torch.tensor([0, 1, 2] * 3 + [3, 4, 5]),
+    )
+    off_diagonal = ~torch.eye(12, dtype=torch.bool)
+    scores = (embeddings @ embeddings.T / head.temperature)[off_diagonal].view(12, 11)
+    labels = (instances[:, None] == instances)[off_diagonal].view(12, 11).long()
+    loss = MODELS.build(dict(type='mmdet.MultiPosCrossEntropyLoss'))
+    found = head.loss(embeddings, torch.full((12,), -1), instances)['loss_metric']
+    torch.testing.assert_close(found, loss(scores[:9], labels[:9]))  # the last three are one of a kind
+
+
+def test_thousands_of_look_alikes_cost_no_square_a_row() -> None:
+    embeddings = functional.normalize(torch.randn(4000, 16), dim=1).requires_grad_()
+    instances = torch.arange(4000)
+    instances[1] = 0
+    loss = head_of().loss(embeddings, torch.full((4000,), -1), instances)['loss_metric']
+    loss.backward()
+    assert loss.isfinite() and embeddings.grad is not None and embeddings.grad.isfinite().all()
+
+
 @pytest.mark.parametrize(
     ('identities', 'instances'),
     [([], []), ([-1], [0]), ([-1, -1], [0, 0]), ([-1, -1, -1], [0, 1, 2])],
