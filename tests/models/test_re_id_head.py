@@ -23,7 +23,8 @@ BOXES = [[4.0, 6.0, 40.0, 30.0], [20.5, 3.25, 31.0, 60.0], [50.0, 40.0, 90.0, 60
 def head_of(**options: object) -> ReIDHead:
     torch.manual_seed(0)
     config = dict(type='mmgtrack.ReIDHead', in_channels=[6, 8, 10], strides=[4, 8, 16], channels=12)
-    return MODELS.build({**config, 'embed_dims': 16, **options})
+    head: ReIDHead = MODELS.build({**config, 'embed_dims': 16, **options})
+    return head.eval()
 
 
 def backbone_maps(num_images: int = 2, dtype: torch.dtype = torch.float32) -> list[Tensor]:
@@ -104,7 +105,7 @@ def test_precisions(
 def test_places_inside_the_box_count() -> None:
     """Left and right exchanged: a pooled mean would see no difference."""
     head = head_of(in_channels=[12], strides=[4])
-    maps = functional.interpolate(torch.rand(1, 12, 1, 2), size=(16, 16))
+    maps = functional.interpolate(torch.randn(1, 12, 1, 2), size=(16, 16))
     boxes, first = torch.tensor([[0.0, 0, 64, 64]]), torch.zeros(1, dtype=torch.long)
     exchanged = maps.flip(3)
     torch.testing.assert_close(maps.mean((2, 3)), exchanged.mean((2, 3)))
@@ -272,6 +273,7 @@ def test_few_identities_can_be_learnt() -> None:
     """Four objects of random texture, in frames that were not trained on."""
     clip = synthetic_clip(16, size=(128, 192), num_targets=4, target_size=(28, 28), seed=1)
     head = head_of(in_channels=[3, 3], strides=[4, 8], num_identities=4)
+    head.train()
     optimizer = torch.optim.AdamW(head.parameters(), lr=3e-3)
     numbers = torch.arange(4).repeat(8)
     totals = []
@@ -285,6 +287,7 @@ def test_few_identities_can_be_learnt() -> None:
     assert totals[-1] < totals[0] / 10, totals[::10]
     boxes = torch.from_numpy(clip.boxes)
     clear = (box_iou(boxes[:, :, None], boxes[:, None]) > 0).sum(2) == 1  # hidden by no other
+    head.eval()
     with torch.no_grad():
         embeddings = embeddings_of(head, clip, range(16))
     known, held_out = (embeddings[part][clear[part]] for part in (slice(8), slice(8, 16)))

@@ -35,11 +35,12 @@ class ReIDHead(BaseModule):
 
     Args:
         in_channels, strides: of the backbone's outputs, finest first.
-        channels: of the merged map. norm_cfg: norms of the convolutions.
+        channels: of the merged map.
         embed_dims: D.
         num_identities: classes of the identity loss, ``ClipDataset.num_identities``; 0: no such loss.
         grid_size: cells of the grid along a box's sides.
         temperature: divides the cosines in the metric loss (ours: common with normalised embeddings).
+        norm_cfg: norms of the convolutions.
         loss_identity: config of the classification loss; identities of -1 do not count.
     """
 
@@ -94,9 +95,8 @@ class ReIDHead(BaseModule):
         image of each. A box without a size, with nan in it, or upside down gets some embedding of finite
         numbers.
         """
-        precise = torch.promote_types(
-            maps.dtype, torch.float32
-        )  # a coordinate of 1000 in half: off by pixels
+        # in half precision a coordinate of 1000 is off by pixels
+        precise = torch.promote_types(maps.dtype, torch.float32)
         inside = clip_boxes(boxes.detach().to(precise).nan_to_num(), self._size_of(maps))
         ends = torch.maximum(inside[:, :2], inside[:, 2:])
         rois = torch.cat([frames[:, None].to(precise), inside[:, :2], ends], dim=1)
