@@ -69,6 +69,19 @@ def test_a_box_is_embedded_as_if_it_were_alone() -> None:
     assert (functional.cosine_similarity(together, other) < 0.999).all()
 
 
+def test_maps_may_be_added_as_they_are() -> None:
+    head, maps = (
+        head_of(act_cfg=None, in_channels=[6, 8], strides=[4, 8]).double(),
+        backbone_maps(dtype=torch.float64),
+    )
+    merged, coarse = (
+        conv.bn(conv.conv(level)) for conv, level in zip(head.lateral_convs, maps[:2], strict=True)
+    )
+    assert (merged < 0).any()
+    merged = merged + functional.interpolate(coarse, scale_factor=2, mode='bilinear')
+    torch.testing.assert_close(head.read(maps[:2]), head.map_conv(merged))
+
+
 def test_a_crop_of_the_map_gives_the_same_embedding() -> None:
     """The box is all that counts: shifted by whole cells, away from borders, nothing changes."""
     head = head_of().double()
@@ -187,12 +200,12 @@ def plain_metric(
 @given(st.integers(0, 2**32 - 1), st.lists(st.tuples(st.integers(-1, 2), st.integers(0, 3)), max_size=9))
 @settings(max_examples=40, deadline=None)
 def test_metric_loss_equals_a_plain_loop(seed: int, numbers: list[tuple[int, int]]) -> None:
-    head = head_of(embed_dims=8).double()
+    head = head_of(embed_dims=8, metric_weight=0.5).double()
     embeddings = units(len(numbers), seed=seed).requires_grad_()
     identities, instances = ([pair[i] for pair in numbers] for i in range(2))
     losses = head.loss(embeddings, torch.tensor(identities).long(), torch.tensor(instances).long())
     assert set(losses) == {'loss_metric'}  # nothing to classify
-    expected = plain_metric(embeddings.detach(), identities, instances, head.temperature)
+    expected = plain_metric(embeddings.detach(), identities, instances, head.temperature) / 2
     assert losses['loss_metric'].item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
     losses['loss_metric'].backward()
     assert embeddings.grad is not None and embeddings.grad.isfinite().all()

@@ -24,6 +24,8 @@ from mmgtrack.registry import MODELS
 _MIN_SCALE = math.sqrt(2)
 """Of the classifier's logits: with three identities or fewer, JDE's scale would not exceed log(2)."""
 
+_RELU = {'type': 'ReLU'}
+
 
 @MODELS.register_module()
 class ReIDHead(BaseModule):
@@ -40,7 +42,9 @@ class ReIDHead(BaseModule):
         num_identities: classes of the identity loss, ``ClipDataset.num_identities``; 0: no such loss.
         grid_size: cells of the grid along a box's sides.
         temperature: divides the cosines in the metric loss (ours: common with normalised embeddings).
+        metric_weight: weight of the metric loss beside the identity loss.
         norm_cfg: norms of the convolutions.
+        act_cfg: activation before the maps are added; None: they are added as they are.
         loss_identity: config of the classification loss; identities of -1 do not count.
     """
 
@@ -53,7 +57,9 @@ class ReIDHead(BaseModule):
         num_identities: int = 0,
         grid_size: int = 4,
         temperature: float = 0.1,
+        metric_weight: float = 1.0,
         norm_cfg: dict[str, Any] | None = None,
+        act_cfg: dict[str, Any] | None = _RELU,
         loss_identity: dict[str, Any] | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -66,9 +72,11 @@ class ReIDHead(BaseModule):
         self.stride = strides[0]
         self.num_identities = num_identities
         self.temperature = temperature
+        self.metric_weight = metric_weight
         norm = norm_cfg or dict(type='BN')
         self.lateral_convs = ModuleList(
-            ConvModule(width, channels, 1, norm_cfg=norm, inplace=False) for width in in_channels
+            ConvModule(width, channels, 1, norm_cfg=norm, act_cfg=act_cfg, inplace=False)
+            for width in in_channels
         )
         self.map_conv = ConvModule(channels, channels, 3, padding=1, norm_cfg=norm, act_cfg=None)
         self.roi_align = RoIAlign(grid_size, 1 / self.stride, sampling_ratio=2)
@@ -152,4 +160,4 @@ class ReIDHead(BaseModule):
         positive, negative = (same & others)[rows], ~same[rows]
         nearest = scores.masked_fill(~negative, -math.inf).logsumexp(1)
         farthest = (-scores).masked_fill(~positive, -math.inf).logsumexp(1)
-        return functional.softplus(nearest + farthest).mean()
+        return functional.softplus(nearest + farthest).mean() * self.metric_weight
