@@ -20,8 +20,8 @@ CHANNELS = (4, 6, 8, 12, 16, 20)
 ALL = {'base_layer', *(f'level{level}' for level in range(6))}
 
 
-def small_base(**options: Any) -> dict[str, Any]:
-    return dict(type='mmgtrack.DLA', channels=CHANNELS, out_indices=(3, 4, 5)) | options
+def small_base() -> dict[str, Any]:
+    return dict(type='mmgtrack.DLA', channels=CHANNELS, out_indices=(3, 4, 5))
 
 
 def small_net(spread: bool = True, **options: Any) -> DLAUpNet:
@@ -184,7 +184,7 @@ def test_weights_of_a_classifier_initialise_it(tmp_path: Path) -> None:
     extra = {'fc.weight': torch.zeros(10, 20, 1, 1), 'level3.project.0.weight': torch.zeros(12, 8, 1, 1)}
     torch.save(source | extra, tmp_path / 'dla34.pth')
     use_safe_loading()
-    base = small_base(init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'dla34.pth')))
-    net = DLAUpNet(base, CHANNELS[3:])
+    init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'dla34.pth'))
+    net = DLAUpNet(small_base(), CHANNELS[3:], init_cfg=init_cfg)
     net.init_weights()
     assert all(torch.equal(weight, source[name]) for name, weight in net.base.state_dict().items())

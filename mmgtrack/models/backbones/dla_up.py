@@ -18,12 +18,13 @@ class DLAUpNet(BaseModule):
     """A backbone whose finer maps have been given what its coarser ones know.
 
     Args:
-        base: config of the backbone; every map that it returns has half the resolution of the one before.
+        base: config of the backbone; each map that it returns has half the resolution of the one before.
         in_channels: of these maps, finest first.
         conv_cfg: of the merging 3x3 convolutions, default modulated deformable ones; dict(type='Conv2d')
             takes ordinary ones.
         norm_cfg: of their norms, default batch norm.
         norm_eval: whether all norms, also those of ``base``, keep their statistics while training.
+        init_cfg: of ``base``, such as its ImageNet weights; what merges starts as its authors' does.
 
     Parameters have the names of the published detector; its ``ida_up``, never called, is not here.
     """
@@ -37,9 +38,9 @@ class DLAUpNet(BaseModule):
         norm_eval: bool = False,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
-        super().__init__(init_cfg)
+        super().__init__()
         self.norm_eval = norm_eval
-        self.base = MODELS.build(base)
+        self.base = MODELS.build(dict(base, init_cfg=init_cfg))
         self.dla_up = DLAUp(in_channels, conv_cfg or dict(type='mmgtrack.DCNv2'), norm_cfg or dict(type='BN'))
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
