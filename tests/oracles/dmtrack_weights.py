@@ -1,4 +1,4 @@
-"""Weights of the recorded DMTrack cases: every tensor follows from its official name, its shape and a rule."""
+"""Weights of the recorded DMTrack cases: each tensor follows from its official name, its shape and a rule."""
 
 from __future__ import annotations
 
