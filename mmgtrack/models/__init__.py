@@ -3,16 +3,21 @@
 from mmgtrack.models.backbones import TruncatedMobileNetV2
 from mmgtrack.models.base import BaseTracker, GlobalSearchTracker, WindowTracker
 from mmgtrack.models.data_preprocessor import ClipDataPreprocessor
+from mmgtrack.models.dm_track import DMTrack, DynamicFCOSHead
 from mmgtrack.models.global_track import GlobalTrack, QueryRoIHead, QueryRPNHead
-from mmgtrack.models.layers import DynamicCorrelation
+from mmgtrack.models.layers import CorrelationNeck, DynamicCorrelation, MultiKernelCorrelation
 from mmgtrack.models.stark import Stark
 
 __all__ = [
     'BaseTracker',
     'ClipDataPreprocessor',
+    'CorrelationNeck',
+    'DMTrack',
     'DynamicCorrelation',
+    'DynamicFCOSHead',
     'GlobalSearchTracker',
     'GlobalTrack',
+    'MultiKernelCorrelation',
     'QueryRPNHead',
     'QueryRoIHead',
     'Stark',

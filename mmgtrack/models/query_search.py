@@ -67,9 +67,13 @@ class QuerySearchTracker(GlobalSearchTracker):
 
         Returns the features of the search images, the state of the targets, and the pairs.
         """
-        features = self.extract(inputs['search'])
+        targets, pairs = self.encode_queries(self.extract(inputs['query']), data_samples)
+        return self.extract(inputs['search']), targets, pairs
+
+    def encode_queries(self, features: Any, data_samples: list[ClipSample]) -> tuple[State, Pairs]:
+        """The state of all targets, and each of them with the search image of its own sample."""
         queries = [self.role_boxes(sample, 'query') for sample in data_samples]
-        leaves = self.encode_targets(self.extract(inputs['query']), queries)
+        leaves = self.encode_targets(features, queries)
         counts = torch.tensor([len(boxes) for boxes in queries], device=self.data_preprocessor.mean.device)
         frames = torch.arange(len(queries), device=counts.device).repeat_interleave(counts)
         targets = self.state_type(
@@ -79,7 +83,7 @@ class QuerySearchTracker(GlobalSearchTracker):
             boxes=torch.cat(queries),
             **leaves,
         )
-        return features, targets, Pairs(frames, torch.arange(len(frames), device=frames.device))
+        return targets, Pairs(frames, torch.arange(len(frames), device=frames.device))
 
     def pair_shares(self, frames: Tensor, num_samples: int) -> Tensor:
         """(P,) weights that sum to 1, so that samples weigh the same whatever their number of targets."""
