@@ -108,7 +108,9 @@ def test_made_weights(case: OracleCase) -> None:
 
 @claims('block_mdconv*')
 def test_modulated_deformable_convolution(case: OracleCase) -> None:
-    settings = {key: value for key, value in case.spec.items() if isinstance(value, dict) and 'stride' in value}
+    settings = {
+        key: value for key, value in case.spec.items() if isinstance(value, dict) and 'stride' in value
+    }
     assert settings
     for name, options in settings.items():
         given = tensors_of(case, f'{name}.in.')
@@ -165,10 +167,7 @@ def kernels_of(numbers: Tensor) -> list[dict[str, Tensor]]:
     """By level, one target's generated matrices (out, in) by their recorded names; numbers: (L, n)."""
     sizes = [torch.Size(shape).numel() for shape in KERNELS.values()]
     return [
-        {
-            name: part.view(KERNELS[name])
-            for name, part in zip(KERNELS, level.split(sizes), strict=True)
-        }
+        {name: part.view(KERNELS[name]) for name, part in zip(KERNELS, level.split(sizes), strict=True)}
         for level in numbers
     ]
 

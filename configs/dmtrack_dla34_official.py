@@ -1,0 +1,8 @@
+# DMTrack's published detector as its authors' code computes it, for their weights (`mmgtrack convert dmtrack`):
+# without re-id head and association. Boxes end at their last pixel; the first of two classes is never the target.
+_base_ = './dmtrack_dla34.py'
+
+model = dict(
+    inclusive_pixels=True,
+    data_preprocessor=dict(single_scale=True),  # boxes times one factor, whatever rounding did to the image
+    bbox_head=dict(num_classes=2, target_class=1))
