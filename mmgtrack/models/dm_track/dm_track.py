@@ -81,7 +81,7 @@ class DMTrack(QuerySearchTracker, SingleStageDetector):
         self.roi_extractor = MODELS.build(roi_extractor)
         self.re_id_head = None if re_id_head is None else MODELS.build(re_id_head)
         self.task_weights = None if task_weights is None else MODELS.build(task_weights)
-        self.association = None if association is None else AssociationRules(**association)
+        self.association = None if association is None else AssociationRules.of(association)
         self.exclusive = exclusive
         self.batch_frames = batch_frames
         self.calibration = Calibration(**(calibration or {}))
