@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -151,7 +152,9 @@ def test_backbone_and_pyramid(case: OracleCase) -> None:
         backbone.base.out_indices = kept
     merged = backbone(image)
     for level, found in enumerate(base):
-        channels, height, width = (max(1, size // part) for size, part in zip(found.shape[1:], (16, 8, 8)))
+        channels, height, width = (
+            max(1, size // part) for size, part in zip(found.shape[1:], (16, 8, 8), strict=True)
+        )
         check(case, f'base.level{level}.slice', found[:, ::channels, ::height, ::width])
         check_sums(case, f'base.level{level}', found)
     for name, maps in (('dlaup', merged), ('fpn', tracker.neck(merged))):
@@ -359,8 +362,11 @@ def test_public_tracker(case: OracleCase, tmp_path: Path) -> None:
             found = tracker.candidates([picture(case, 'x')], state)
         rows = rows_of(Detections(found.boxes[0], found.scores[0], found.valid[0]))
         rows[:, :4] -= LAST_PIXEL
-        tolerance = case.spec['arrays']['dets_all']['advised_atol']
-        assert_close(rows, arrays['dets_all'][arrays['labels_all'] == label], tolerance, 0)
+        expected = arrays['dets_all'][arrays['labels_all'] == label]
+        if len(expected) == 0:  # where the published tracker would crash, the best one of the class stays
+            assert len(rows) == 1
+            continue
+        assert_close(rows, expected, case.spec['arrays']['dets_all']['advised_atol'], 0)
     check(case, 'target_dets_top10', rows[:10])
     tracks, _ = tracker.track([picture(case, 'x')], state)
     check(case, 'target_best_ltrb', tracks.boxes[0, 0].cpu().numpy() - LAST_PIXEL)
@@ -384,20 +390,21 @@ def public_tracker(case: OracleCase, folder: Path) -> Tracker:
 @claims('train_*')
 @pytest.mark.parametrize('mode', ['eval', 'train'])
 def test_training_step(case: OracleCase, mode: str) -> None:
-    """Losses, gradients and, with statistics of the batch, what norms remember of it."""
-    tracker, arrays = network_of(case), arrays_of(case)
-    data = training_batch(case)
+    """Losses, gradients and, with statistics of the batch, what norms remember of it.
+
+    With these statistics in double precision: of 48 cells at stride 32, they turn the rounding of another
+    order of sums into more than the recorded tolerance.
+    """
+    tracker, arrays = copy.deepcopy(network_of(case)), arrays_of(case)
+    tracker.to(torch.float64 if mode == 'train' else torch.float32).train(mode == 'train')
+    data = training_batch(case, tracker)
     for role, name in (('query', 'z'), ('search', 'x')):
         check_sums(case, f'img_{name}', data['inputs'][role])
         for number, sample in enumerate(data['data_samples']):
             check(case, f'gt_bboxes_{name}.{number}', tracker.role_boxes(sample, role))
-    with remembering(tracker):
-        tracker.train(mode == 'train')
-        losses = tracker.loss(**data)
-        total, _ = tracker.parse_losses(losses)
-        tracker.zero_grad()
-        total.backward()
-        after = {KEY_MAP.source_of(name): tensor.clone() for name, tensor in tracker.state_dict().items()}
+    losses = tracker.loss(**data)
+    total, _ = tracker.parse_losses(losses)
+    total.backward()
     relative = {'eval': 1e-3, 'train': 5e-2}[mode]  # of gradients (README)
     for name, found in {**losses, 'total': total}.items():
         check(case, f'{mode}.{name}', found)
@@ -410,15 +417,16 @@ def test_training_step(case: OracleCase, mode: str) -> None:
     whole = np.sqrt(np.square(list(norms.values())).sum())
     np.testing.assert_allclose(whole, arrays[f'{mode}.grad_norm_all'], rtol=relative)
     assert num_dead_parameters(case) == arrays[f'{mode}.num_params_without_grad']
+    after = {KEY_MAP.source_of(name): tensor for name, tensor in tracker.state_dict().items()}
     for name in arrays if mode == 'train' else ():
         official = name.removeprefix('train.after.')
         if official != name and not is_dead(official):
             check(case, name, after[official][:16])
 
 
-def training_batch(case: OracleCase) -> dict:
+def training_batch(case: OracleCase, tracker: DMTrack) -> dict:
     """The recorded crops as a batch: one sample a pair of pictures."""
-    tracker, arrays = network_of(case), arrays_of(case)
+    arrays = arrays_of(case)
     inputs: dict[str, list[Tensor]] = {'query': [], 'search': []}
     samples = []
     for number, (pair, crop) in enumerate(case.spec['crops'].items()):
@@ -436,18 +444,6 @@ def training_batch(case: OracleCase) -> dict:
         sample.set_metainfo({'img_shape': dict.fromkeys(('query', 'search'), shape)})
         samples.append(sample)
     return tracker.data_preprocessor({'inputs': inputs, 'data_samples': samples}, True)
-
-
-@contextmanager
-def remembering(tracker: nn.Module) -> Iterator[None]:
-    """The network is as it was afterwards, apart from gradients."""
-    before = {name: buffer.clone() for name, buffer in tracker.named_buffers()}
-    try:
-        yield
-    finally:
-        for name, buffer in tracker.named_buffers():
-            buffer.copy_(before[name])
-        tracker.eval()
 
 
 def gradient_norms(tracker: nn.Module) -> dict[str, float]:

@@ -102,6 +102,10 @@ class DMTrack(QuerySearchTracker, SingleStageDetector):
             templates = self.re_id_head.embed(features.identity, rois[:, 1:], rois[:, 0].long())
         return dict(kernels=numbers, templates=templates.to(rois.dtype), tracklets=((),) * len(rois))
 
+    def limits(self, views: Sequence[View]) -> Tensor:
+        # the image's far edges also where boxes end at their last pixel (official code)
+        return box_limits([view.shape for view in views], self.data_preprocessor.mean)
+
     @torch.no_grad()
     def encode(self, frame: Frame, boxes: Any) -> State:
         state = super().encode(frame, boxes)
@@ -114,12 +118,12 @@ class DMTrack(QuerySearchTracker, SingleStageDetector):
         ]
         return replace(state, tracklets=tuple(_leaves(tracklets, state.boxes) for tracklets in started))
 
-    def detect(
-        self, features: Features, targets: State, pairs: Pairs, views: Sequence[View]
-    ) -> Detections:
+    def detect(self, features: Features, targets: State, pairs: Pairs, views: Sequence[View]) -> Detections:
         assert isinstance(targets, DMTrackState)
         limits = self.limits(views)[pairs.frames]
-        found = self.bbox_head.detect(self._search(features, targets.kernels[pairs.targets], pairs.frames), limits)
+        found = self.bbox_head.detect(
+            self._look(features, targets.kernels[pairs.targets], pairs.frames), limits
+        )
         if self.re_id_head is None:
             return found
         owner = pairs.frames.repeat_interleave(found.scores.shape[1])
@@ -170,13 +174,15 @@ class DMTrack(QuerySearchTracker, SingleStageDetector):
         assert isinstance(targets, DMTrackState)
         label = self.bbox_head.target_class
         truths = [truth for sample in data_samples for truth in self.search_truths(sample, label)]
-        shares = self.pair_shares(pairs.frames, len(data_samples))
-        outputs = self._search(searches, targets.kernels, pairs.frames)
+        shares = targets.boxes.new_full(
+            (len(truths),), 1 / len(truths)
+        )  # the mean over targets (official code)
+        outputs = self._look(searches, targets.kernels, pairs.frames)
         losses = self.bbox_head.loss_of_pairs(outputs, truths, shares)
         if self.re_id_head is None:
             return losses
         shapes = [data_samples[n].img_shape['search'] for n in pairs.frames.tolist()]
-        limits = box_limits(shapes, targets.boxes, self.inclusive_pixels)
+        limits = box_limits(shapes, targets.boxes)
         found = self.bbox_head.detect(outputs, limits)
         re_id = self._re_id_loss((queries, searches), found, pairs.frames, data_samples)
         return losses | re_id if self.task_weights is None else self._weigh(losses, re_id)
@@ -208,7 +214,7 @@ class DMTrack(QuerySearchTracker, SingleStageDetector):
         parts = {name.replace('loss_', 'part_'): value for name, value in (detection | re_id).items()}
         return {'loss_tasks': total, **parts}
 
-    def _search(self, features: Features, numbers: Tensor, frames: Tensor) -> Any:
+    def _look(self, features: Features, numbers: Tensor, frames: Tensor) -> Any:
         """Raw outputs of the head for pair p, target p in frame ``frames[p]``: numbers (P, L, n)."""
         if not self._guides_neck:
             return self.bbox_head.search(features.pyramid, numbers, frames)
