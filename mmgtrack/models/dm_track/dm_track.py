@@ -174,9 +174,8 @@ class DMTrack(QuerySearchTracker, SingleStageDetector):
         assert isinstance(targets, DMTrackState)
         label = self.bbox_head.target_class
         truths = [truth for sample in data_samples for truth in self.search_truths(sample, label)]
-        shares = targets.boxes.new_full(
-            (len(truths),), 1 / len(truths)
-        )  # the mean over targets (official code)
+        # the mean over targets (official code), not over samples
+        shares = torch.full_like(targets.boxes[:, 0], 1 / len(truths))
         outputs = self._look(searches, targets.kernels, pairs.frames)
         losses = self.bbox_head.loss_of_pairs(outputs, truths, shares)
         if self.re_id_head is None:
