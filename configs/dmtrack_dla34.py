@@ -7,6 +7,7 @@ _base_ = [
 ]
 
 channels = 256
+backbone_channels = [128, 256, 512]
 strides = [8, 16, 32]
 generated = dict(groups=1, pooled=True, project_out=False, act_cfg=dict(type='ReLU'))
 
@@ -17,10 +18,10 @@ model = dict(
     backbone=dict(
         type='mmgtrack.DLAUpNet',
         base=dict(type='mmgtrack.DLA', out_indices=(3, 4, 5)),
-        in_channels=[128, 256, 512],
+        in_channels=backbone_channels,
         init_cfg=dict(
             type='Pretrained', checkpoint='http://dl.yf.io/dla/models/imagenet/dla34-ba72cf86.pth')),
-    neck=dict(type='FPN', in_channels=[128, 256, 512], out_channels=channels, num_outs=3),
+    neck=dict(type='FPN', in_channels=backbone_channels, out_channels=channels, num_outs=3),
     # one RoI feature, of the level that fits: below 112 px, below 224, above (official code)
     roi_extractor=dict(
         type='SingleRoIExtractor',
@@ -47,7 +48,15 @@ model = dict(
         loss_cls=dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=1.0),
         loss_bbox=dict(type='IoULoss', mode='log', loss_weight=1.0),
         loss_centerness=dict(type='CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0)),
-    test_cfg=dict(nms_pre=1000, score_thr=0.0, nms=dict(type='nms', iou_threshold=0.5), max_per_img=100))
+    # the authors published neither head nor association: docs/models/dmtrack.md says what these follow
+    re_id_head=dict(
+        type='mmgtrack.ReIDHead', in_channels=backbone_channels, strides=strides, channels=128,
+        embed_dims=128, num_identities=_base_.pop('clip_identities')),
+    task_weights=dict(type='mmgtrack.LearnedTaskWeights'),
+    association=dict(),
+    test_cfg=dict(
+        nms_pre=1000, score_thr=0.0, nms=dict(type='nms', iou_threshold=0.5),
+        max_per_img=20))  # ours: look-alikes that association is shown
 
 # what is taken out of _base_ does not stay under its old name, where somebody could set it in vain
 train_dataloader = _base_.pop('clip_dataloader')
@@ -56,4 +65,4 @@ test_evaluator = dict(type='mmgtrack.SuccessMetric')
 val_dataloader = None  # no validation between epochs (official code)
 val_evaluator = None
 for __name in ('clip_root', 'clip_coco', 'clip_frames'):
-    _base_.pop(__name, None)
+    _base_.pop(__name)

@@ -5,4 +5,8 @@ _base_ = './dmtrack_dla34.py'
 model = dict(
     inclusive_pixels=True,
     data_preprocessor=dict(single_scale=True),  # boxes times one factor, whatever rounding did to the image
-    bbox_head=dict(num_classes=2, target_class=1))
+    bbox_head=dict(num_classes=2, target_class=1),
+    re_id_head=None,
+    task_weights=None,
+    association=None,
+    test_cfg=dict(max_per_img=100))  # of both classes together

@@ -7,6 +7,8 @@ Folders of COCO and LaSOT and how to use this file: see coco.py. Beside that the
 
 _base_ = './coco.py'
 
+clip_identities = 1120  # LaSOT's training videos
+
 # which frames of a video are trained on (official code)
 clip_frames = dict(
     min_area=20, sides=(10, 960), shares=(0.01, 0.75), aspect=(0.2, 5), min_cover=(1, 0.3))
@@ -42,7 +44,9 @@ clip_dataloader = dict(
             dict(
                 type='mmgtrack.LaSOT', root=_base_.clip_root + '/lasot', list_file='training_set.txt',
                 use_absence=False,  # official code
-                frame_filter=clip_frames, weight=0.5),
+                frame_filter=clip_frames,
+                identities=1,  # ours: a video's target is one identity; COCO's objects have none
+                weight=0.5),
         ],
         pipelines=dict(query=clip_pipeline, search=clip_pipeline)))
 del clip_pipeline
