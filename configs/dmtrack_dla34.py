@@ -9,7 +9,7 @@ _base_ = [
 channels = 256
 backbone_channels = [128, 256, 512]
 strides = [8, 16, 32]
-generated = dict(groups=1, pooled=True, project_out=False, act_cfg=dict(type='ReLU'))
+generated = dict(groups=1, pooled=True, project_out=False, act_cfg=dict(type='ReLU', inplace=True))
 
 model = dict(
     type='mmgtrack.DMTrack',
@@ -42,9 +42,9 @@ model = dict(
         center_sampling=True,
         center_sample_radius=1.5,
         # the first and the last of six places in the paper's figure (official code)
-        correlations={
-            0: generated,
-            4: dict(**generated, project_search=True, search_size=1, search_channels=32)},
+        correlations=[
+            dict(**generated, place=0),
+            dict(**generated, place=4, project_search=True, search_size=1, search_channels=32)],
         loss_cls=dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=1.0),
         loss_bbox=dict(type='IoULoss', mode='log', loss_weight=1.0),
         loss_centerness=dict(type='CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0)),

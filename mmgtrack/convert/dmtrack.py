@@ -1,5 +1,7 @@
 """Checkpoints of the DMTrack authors' code: v2-style mmdetection, DLA-34, the detector alone; 392 keys."""
 
+import re
+
 from mmgtrack.convert.key_map import KeyMap, without_module
 from mmgtrack.convert.official import Converter, Layout, OfficialCheckpoint, read_openmmlab_file
 
@@ -37,7 +39,7 @@ OLD_KEY_MAP = KeyMap(
 def dmtrack_layout(official: OfficialCheckpoint) -> Layout:
     """The one model there is; which version of the deformable layer wrote the file shows in its keys."""
     names = without_module(official.weights)
-    old = any(name.endswith('.conv_offset.weight') and '.conv.conv_offset' not in name for name in names)
+    old = any(re.search(r'(?<!\.conv)\.conv_offset\.', name) for name in names)
     return Layout('dmtrack_dla34_official', OLD_KEY_MAP if old else KEY_MAP)
 
 
