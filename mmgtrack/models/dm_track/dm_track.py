@@ -164,7 +164,7 @@ class DMTrack(QuerySearchTracker, SingleStageDetector):
         chosen = torch.tensor(index, device=candidates.scores.device)
         scores = candidates.scores.new_tensor([[choice.score for choice in row] for row in choices])
         valid = chosen >= 0
-        best = candidates.boxes.take_along_dim(chosen.clamp(min=0)[..., None, None], 2)[:, :, 0]
+        best = candidates.padded(1).boxes.take_along_dim(chosen.clamp(min=0)[..., None, None], 2)[:, :, 0]
         return self.judge_history(best, scores, valid, state.boxes)
 
     def loss(self, inputs: dict[str, Tensor], data_samples: list[ClipSample]) -> dict[str, Any]:
