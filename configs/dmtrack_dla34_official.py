@@ -1,4 +1,4 @@
-# DMTrack's published detector as its authors' code computes it, for their weights (`mmgtrack convert dmtrack`).
+# DMTrack's published detector as its authors' code does, for their weights (`mmgtrack convert dmtrack`).
 # No re-id head, no association. Boxes end at their last pixel; the first of two classes is never the target.
 _base_ = './dmtrack_dla34.py'
 
