@@ -48,12 +48,15 @@ def target_look(tracklets: Tracklets, rules: AssociationRules) -> np.ndarray:
 
 def pairwise_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """IoU (T, K) of boxes (T, 4) and others (K, 4) xyxy of positive size."""
-    lower = np.maximum(boxes[:, None, :2], others[:, :2])
-    upper = np.minimum(boxes[:, None, 2:], others[:, 2:])
-    sides = np.maximum(upper - lower, 0)
-    inter = sides[..., 0] * sides[..., 1]
+    inter = _common(boxes[:, [0, 2]], others[:, [0, 2]]) * _common(boxes[:, [1, 3]], others[:, [1, 3]])
     areas, other_areas = ((b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1]) for b in (boxes, others))
     return inter / (areas[:, None] + other_areas - inter)
+
+
+def _common(spans: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(T, K) length that spans (T, 2) and others (K, 2) share."""
+    upper = np.minimum(spans[:, 1, None], others[:, 1])
+    return np.maximum(upper - np.maximum(spans[:, 0, None], others[:, 0]), 0)
 
 
 def _motion_distance(tracklets: Tracklets, seen: Observations) -> np.ndarray:

@@ -34,9 +34,11 @@ def continued(
     means, covariances = motion.update(old.means, old.covariances, motion.measure(found.boxes))
     known_first = looks.known(old.first)[:, None]
     apart = looks.paired_distance(target_look(old, rules), found.looks)
-    recent = looks.smoothed(old.recent, found.looks, rules.smoothing)
+    # a plain mean at first: one look alone is much noise
+    share = np.maximum(1 / (old.hits + 1), 1 - rules.smoothing)
+    recent = looks.smoothed(old.recent, found.looks, share)
     recent = np.where((apart > rules.smoothing_limit)[:, None], old.recent, recent)
-    scores = rules.smoothing * old.scores + (1 - rules.smoothing) * found.scores
+    scores = old.scores + share * (found.scores - old.scores)
     is_seen = matched >= 0
     return replace(
         tracklets,

@@ -66,9 +66,11 @@ def update(means: np.ndarray, covariances: np.ndarray, measured: np.ndarray) -> 
 
 def gating_distance(means: np.ndarray, covariances: np.ndarray, measured: np.ndarray) -> np.ndarray:
     """Squared Mahalanobis distance (R, K) of rows to measurements (K, 4)."""
-    whitening = np.linalg.inv(np.linalg.cholesky(_projected(means, covariances)))
-    offset = whitening @ means[:, :4, None]
-    return np.square(whitening @ measured.T - offset).sum(1)
+    deviations = np.sqrt(np.diagonal(_projected(means, covariances), axis1=1, axis2=2))
+    total = np.zeros((len(means), len(measured)))
+    for value in range(4):  # they are independent: the filter joins each with its own change only
+        total += np.square((means[:, value, None] - measured[:, value]) / deviations[:, value, None])
+    return total
 
 
 def _projected(means: np.ndarray, covariances: np.ndarray) -> np.ndarray:

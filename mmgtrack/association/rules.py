@@ -31,8 +31,7 @@ class AssociationRules:
     What may be joined: ``gate`` is the largest squared Mahalanobis distance, larger by ``gate_growth`` of
     itself for each frame that the target is lost; ``match_limit`` the largest cost; ``iou_limit``,
     ``low_iou_limit`` and ``tentative_iou_limit`` the largest 1 - IoU of the later passes, and
-    ``iou_appearance_limit`` the largest distance of known looks there. ``claim_margin``: how much a
-    confirmed distractor may lose by the target's choice before that choice is void.
+    ``iou_appearance_limit`` the largest distance of known looks there.
 
     What is remembered: ``smoothing`` is the weight of the old in running means, ``smoothing_limit`` the
     largest distance of looks that still changes a tracklet's.
@@ -58,13 +57,12 @@ class AssociationRules:
     score_weight: float = 0.1
     first_weight: float = 0.5
     gate: float = 37.95
-    gate_growth: float = 0.5
+    gate_growth: float = 0.2
     match_limit: float = 0.5
     iou_limit: float = 0.5
     low_iou_limit: float = 0.5
     tentative_iou_limit: float = 0.7
     iou_appearance_limit: float = 0.7
-    claim_margin: float = 0.0
     smoothing: float = 0.9
     smoothing_limit: float = 0.3
     confirm_hits: int = 2
@@ -77,7 +75,7 @@ class AssociationRules:
     recover_limit: float = 0.3
     recover_margin: float = 0.05
     recover_score: float = 0.3
-    swap_margin: float = 0.2
+    swap_margin: float = 0.05
     guess_weight: float = 0.5
     same_detection_iou: float = 0.7
 
