@@ -97,9 +97,10 @@ def _choice(
     target = matched[0]
     if target >= 0:
         return int(seen.index[target]), -1, float(values[target])
-    explained = matched[tracklets.is_distractor(rules)]
     possible = ~barred
-    possible[explained[explained >= 0]] = False
+    if tracklets.missed[0] <= rules.doubt_after:
+        explained = matched[tracklets.is_distractor(rules)]
+        possible[explained[explained >= 0]] = False
     if not possible.any():
         return -1, -1, 0.0
     guess = int(np.where(possible, values, -1).argmax())

@@ -48,9 +48,22 @@ def target_look(tracklets: Tracklets, rules: AssociationRules) -> np.ndarray:
 
 def pairwise_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """IoU (T, K) of boxes (T, 4) and others (K, 4) xyxy of positive size."""
-    inter = _common(boxes[:, [0, 2]], others[:, [0, 2]]) * _common(boxes[:, [1, 3]], others[:, [1, 3]])
-    areas, other_areas = ((b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1]) for b in (boxes, others))
-    return inter / (areas[:, None] + other_areas - inter)
+    inter = _intersection(boxes, others)
+    return inter / (_areas(boxes)[:, None] + _areas(others) - inter)
+
+
+def contained(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Intersection (T, K) of boxes (T, 4) and others (K, 4) xyxy, as a share of the smaller area."""
+    return _intersection(boxes, others) / np.minimum(_areas(boxes)[:, None], _areas(others))
+
+
+def _areas(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+
+
+def _intersection(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(T, K) common area."""
+    return _common(boxes[:, [0, 2]], others[:, [0, 2]]) * _common(boxes[:, [1, 3]], others[:, [1, 3]])
 
 
 def _common(spans: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -10,11 +10,7 @@ from typing_extensions import Self
 
 from mmgtrack.errors import InputError
 
-_COUNTS = {'confirm_hits', 'lost_buffer', 'max_tracklets', 'memory_size', 'distractor_frames'} | {
-    'recover_after',
-    'recover_hits',
-}
-_ANY_SIZE = {'gate', 'gate_growth'}  # the rest are shares, scores, distances or costs
+_ANY_SIZE = {'gate', 'gate_growth'}  # other fractions are shares, scores, distances or costs
 
 
 @dataclass(frozen=True)
@@ -38,14 +34,16 @@ class AssociationRules:
 
     Life: ``confirm_hits`` detections confirm a tracklet, ``lost_buffer`` frames without one end it (and the
     target's motion), ``max_tracklets`` and ``memory_size`` bound all tracklets and the distractors
-    remembered after their end. ``distractor_frames`` frames beside the target make a distractor.
+    remembered after their end. ``distractor_frames`` frames beside the target make a distractor; a box
+    that shares ``part_overlap`` of the smaller area with the target's may be a part of it and is not beside.
 
     Recovery: after ``recover_after`` lost frames a tracklet of ``recover_hits`` detections may become the
     target's, if its look is within ``recover_limit`` of the target's and nearer by ``recover_margin`` than
     to a distractor not in sight; without looks, if its score reaches ``recover_score``. A tracklet whose look
     is nearer to the template than that of the target's own by ``swap_margin`` changes places with it.
 
-    ``guess_weight``: share of the score that a guess keeps. ``same_detection_iou``: from this IoU on,
+    ``guess_weight``: share of the score that a guess keeps; ``doubt_after`` lost frames even a distractor is
+    guessed to be the target. ``same_detection_iou``: from this IoU on,
     candidates of two targets are one detection.
     """
 
@@ -70,6 +68,7 @@ class AssociationRules:
     max_tracklets: int = 300
     memory_size: int = 32
     distractor_frames: int = 3
+    part_overlap: float = 0.5
     recover_after: int = 3
     recover_hits: int = 2
     recover_limit: float = 0.3
@@ -77,6 +76,7 @@ class AssociationRules:
     recover_score: float = 0.3
     swap_margin: float = 0.05
     guess_weight: float = 0.5
+    doubt_after: int = 60
     same_detection_iou: float = 0.7
 
     def __post_init__(self) -> None:
@@ -98,7 +98,7 @@ class AssociationRules:
 
 def _check(name: str, value: Any) -> None:
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if name in _COUNTS:
+    if type(getattr(AssociationRules, name)) is int:
         if not (isinstance(value, int) and number and value >= 1):
             raise InputError(f'association.{name} must be a whole number of at least 1, got {value!r}')
     elif not number or value < 0:
