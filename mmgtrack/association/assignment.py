@@ -8,6 +8,9 @@ from scipy.sparse.csgraph import connected_components
 RESOLUTION = 1e-3
 """Costs that differ by less are equal: lapjv is several times as slow where many almost are."""
 
+DENSE = 0.1
+"""Share of possible pairs from which on all are solved as one: to look for parts would cost more."""
+
 
 def assign(cost: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns (P,) of the pairs that save the most, a pair of cost c saving ``limit - c``.
@@ -16,8 +19,9 @@ def assign(cost: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
     columns are as good as pairs at that price, as with lapjv's ``cost_limit``.
     """
     possible = cost <= limit
-    saving = np.zeros(cost.shape)
-    np.rint((limit - cost) / RESOLUTION, out=saving, where=possible)
+    saving = np.where(possible, limit - cost, 0)
+    saving /= RESOLUTION
+    np.rint(saving, out=saving)
     matched = _only_choices(possible)
     for rows, columns in _components(possible & (matched < 0)[:, None]):
         chosen = _solve(saving[np.ix_(rows, columns)])
@@ -46,16 +50,14 @@ def _solve(saving: np.ndarray) -> np.ndarray:
 
 def _components(possible: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Rows and columns of each set of tracklets and candidates that are connected by possible pairs."""
-    rows, columns = np.flatnonzero(possible.any(1)), np.flatnonzero(possible.any(0))
-    if not len(rows):
-        return []
-    if possible[np.ix_(rows, columns)].all():
-        return [(rows, columns)]
+    counts = possible.sum(1)
+    if counts.sum() > DENSE * possible.size:
+        return [(np.flatnonzero(counts), np.flatnonzero(possible.any(0)))]
     num_rows, num_columns = possible.shape
     size = num_rows + num_columns
     columns = np.nonzero(possible)[1] + num_rows
     starts = np.zeros(size + 1, dtype=np.int64)
-    starts[1 : num_rows + 1] = possible.sum(1)
+    starts[1 : num_rows + 1] = counts
     graph = csr_array((np.ones(len(columns), dtype=np.int8), columns, starts.cumsum()), shape=(size, size))
     _, labels = connected_components(graph, directed=False)
     order = np.argsort(labels, kind='stable')

@@ -78,7 +78,7 @@ def _recovered(
         return tracklets, matched
     tracklets, matched = recovery.taken_over(tracklets, row), matched.copy()
     matched[[0, row]] = matched[[row, 0]]
-    if better:
+    if not back:
         return tracklets, matched
     rest = np.arange(len(tracklets)) != row  # there the lost target is now
     return tracklets.take(rest), matched[rest]

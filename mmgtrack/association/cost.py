@@ -26,12 +26,15 @@ def joint_distance(
     if apart is None:
         apart = _motion_distance(tracklets, seen)
     appearance = looks.distance(target_look(tracklets, rules), seen.looks)
-    place = np.minimum(apart / rules.gate, 1)
-    score = np.abs(tracklets.scores[:, None] - seen.scores)
+    blind = np.abs(tracklets.scores[:, None] - seen.scores)
+    blind *= rules.score_weight
+    blind += np.minimum(apart * (rules.motion_weight / rules.gate), rules.motion_weight)
     rest = rules.motion_weight + rules.score_weight
-    blind = (rules.motion_weight * place + rules.score_weight * score) / rest
-    cost = (rules.appearance_weight * appearance + rest * blind) / (rules.appearance_weight + rest)
-    return np.where(np.isnan(appearance), blind, cost)
+    cost = blind + rules.appearance_weight * appearance
+    cost /= rules.appearance_weight + rest
+    unknown = np.isnan(cost)
+    cost[unknown] = blind[unknown] / rest
+    return cost
 
 
 def overlap_cost(tracklets: Tracklets, seen: Observations, rules: AssociationRules) -> np.ndarray:

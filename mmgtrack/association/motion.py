@@ -66,10 +66,14 @@ def update(means: np.ndarray, covariances: np.ndarray, measured: np.ndarray) -> 
 
 def gating_distance(means: np.ndarray, covariances: np.ndarray, measured: np.ndarray) -> np.ndarray:
     """Squared Mahalanobis distance (R, K) of rows to measurements (K, 4)."""
-    deviations = np.sqrt(np.diagonal(_projected(means, covariances), axis1=1, axis2=2))
+    # the four values are independent: the filter joins each with its own change only
+    scales = 1 / np.sqrt(np.diagonal(_projected(means, covariances), axis1=1, axis2=2))
     total = np.zeros((len(means), len(measured)))
-    for value in range(4):  # they are independent: the filter joins each with its own change only
-        total += np.square((means[:, value, None] - measured[:, value]) / deviations[:, value, None])
+    for expected, found, scale in zip(means[:, :4].T, measured.T, scales.T, strict=True):
+        offset = expected[:, None] - found
+        offset *= scale[:, None]
+        offset *= offset
+        total += offset
     return total
 
 
