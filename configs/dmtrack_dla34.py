@@ -51,7 +51,8 @@ model = dict(
     # the authors published neither head nor association: docs/models/dmtrack.md says what these follow
     re_id_head=dict(
         type='mmgtrack.ReIDHead', in_channels=backbone_channels, strides=strides, channels=128,
-        embed_dims=128, num_identities=_base_.pop('clip_identities')),
+        embed_dims=128, grid_size=6, act_cfg=None, metric_weight=0.25,  # docs/re_identification.md
+        num_identities=_base_.pop('clip_identities')),
     task_weights=dict(type='mmgtrack.LearnedTaskWeights'),
     association=dict(),
     test_cfg=dict(
