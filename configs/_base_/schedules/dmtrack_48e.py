@@ -9,7 +9,9 @@ optim_wrapper = dict(
     # 0.001 times GPUs / 8, for 2 GPUs with one pair each (official code)
     optimizer=dict(type='SGD', lr=0.00025, momentum=0.9, weight_decay=1e-4),
     # not for norms (official code), nor for deformable convolutions (mmengine's rule)
-    paramwise_cfg=dict(bias_lr_mult=2, bias_decay_mult=0),
+    paramwise_cfg=dict(
+        bias_lr_mult=2, bias_decay_mult=0,
+        custom_keys={'task_weights': dict(decay_mult=0)}),  # ours: learnt weights of losses
     clip_grad=dict(max_norm=35, norm_type=2))
 # other numbers of GPUs: tools/train.py --auto-scale-lr, which is the official rule
 auto_scale_lr = dict(enable=False, base_batch_size=2)
