@@ -165,6 +165,28 @@ def test_without_offsets_it_is_half_a_convolution() -> None:
     torch.testing.assert_close(conv(x), expected)
 
 
+@pytest.mark.parametrize('how', ['weights', 'autocast'])
+def test_half_precision_stays_near(images: Tensor, how: str) -> None:
+    """bfloat16 keeps 8 bits; samples are placed in single precision all the same."""
+    net = small_net().float()
+    with torch.no_grad():
+        exact = net(images.float())
+        with torch.autocast('cpu', torch.bfloat16, enabled=how == 'autocast'):
+            half = net(images.float()) if how == 'autocast' else net.bfloat16()(images.bfloat16())
+    for one, other in zip(exact, half, strict=True):
+        assert other.dtype == torch.bfloat16
+        assert (one - other).norm() <= 0.08 * one.norm()  # offsets make a difference of rounding larger
+
+
+def test_what_cannot_be_looked_at(images: Tensor) -> None:
+    net = small_net()
+    with pytest.raises(InputError, match=r'sides that 32 divides, got \(64, 95\)'):
+        net(images[..., :95])
+    net.base.out_indices = (2, 3, 4)
+    with pytest.raises(InputError, match=r'maps of \[12, 16, 20\] channels to merge, got \[8, 12, 16\]'):
+        net(images)
+
+
 def test_initialisation_keeps_offsets_zero() -> None:
     net = small_net(spread=False)
     offsets = [p for name, p in net.named_parameters() if 'conv_offset' in name]

@@ -68,8 +68,11 @@ class DLA(BaseModule):
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Images (B, 3, H, W) to a map (B, channels[i], H / 2^i, W / 2^i) for each level i of out_indices.
 
-        H and W must be multiples of 2^i for the last level i.
+        Raises InputError where H or W is no multiple of the last level's stride.
         """
+        stride = 2 ** (len(self.channels) - 1)
+        if images.shape[-2] % stride or images.shape[-1] % stride:
+            raise InputError(f'DLA needs sides that {stride} divides, got {tuple(images.shape[-2:])}')
         x = self.base_layer(images)
         maps = []
         for level in range(len(self.channels)):

@@ -9,6 +9,7 @@ from mmcv.ops.modulated_deform_conv import modulated_deform_conv2d
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmgtrack.errors import InputError
 from mmgtrack.models.backbones.dla import keep_statistics
 from mmgtrack.registry import MODELS
 
@@ -40,7 +41,7 @@ class DLAUpNet(BaseModule):
     ) -> None:
         super().__init__()
         self.norm_eval = norm_eval
-        self.base = MODELS.build(dict(base, init_cfg=init_cfg))
+        self.base = MODELS.build(dict(base, init_cfg=init_cfg) if init_cfg else base)
         self.dla_up = DLAUp(in_channels, conv_cfg or dict(type='mmgtrack.DCNv2'), norm_cfg or dict(type='BN'))
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -60,6 +61,7 @@ class DLAUp(BaseModule):
 
     def __init__(self, in_channels: Sequence[int], conv_cfg: dict, norm_cfg: dict) -> None:
         super().__init__()
+        self.in_channels = list(in_channels)
         channels = list(in_channels)
         for number, finest in enumerate(reversed(range(len(channels) - 1))):
             width = channels[finest]
@@ -68,7 +70,13 @@ class DLAUp(BaseModule):
             channels[finest + 1 :] = [width] * len(coarser)
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Maps, finest first, to as many of the same shapes; the coarsest one stays as it is."""
+        """Maps, finest first, to as many of the same shapes; the coarsest one stays as it is.
+
+        Raises InputError for maps of other channels than ``in_channels``.
+        """
+        channels = [x.shape[1] for x in maps]
+        if channels != self.in_channels:
+            raise InputError(f'expected maps of {self.in_channels} channels to merge, got {channels}')
         last = len(maps) - 1
         current, merged = list(maps), [maps[last]]
         for number, finest in enumerate(reversed(range(last))):
@@ -117,27 +125,21 @@ class MergingConv(BaseModule):
 
 @MODELS.register_module('DCNv2')
 class DeformConv(ModulatedDeformConv2dPack):
-    """mmcv's modulated deformable convolution for maps of any memory layout.
+    """mmcv's modulated deformable convolution for maps of any memory layout and precision.
 
-    The compiled operator reads memory as if it were contiguous, whatever the strides say.
+    The compiled operator reads memory as if it were contiguous, whatever the strides say, knows no bfloat16,
+    and would place samples in half precision: to an eighth of a cell and worse in the middle of a map.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) to (B, out_channels, H', W')."""
         taps = self.weight.shape[2:].numel() * self.deform_groups
         offset, mask = self.conv_offset(x).split([2 * taps, taps], dim=1)
-        return modulated_deform_conv2d(
-            x.contiguous(),
-            offset.contiguous(),
-            mask.sigmoid().contiguous(),
-            self.weight.contiguous(),
-            self.bias,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.groups,
-            self.deform_groups,
-        )
+        precise = torch.promote_types(offset.dtype, torch.float32)
+        tensors = (leaf.to(precise).contiguous() for leaf in (x, offset, mask.sigmoid(), self.weight))
+        bias = None if self.bias is None else self.bias.to(precise)
+        geometry = (self.stride, self.padding, self.dilation, self.groups, self.deform_groups)
+        return modulated_deform_conv2d(*tensors, bias, *geometry).to(offset.dtype)
 
 
 def bilinear_up(channels: int) -> nn.ConvTranspose2d:
