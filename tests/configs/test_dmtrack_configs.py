@@ -27,7 +27,7 @@ BACKBONES: dict[str, tuple[dict[str, Any], list[int]]] = {  # what makes it smal
         [8, 16, 24],
     ),
     'ResNet': ({'model.backbone.base_channels': 8, 'model.backbone.stem_channels': 8}, [64, 128, 256]),
-    'mmgtrack.TruncatedMobileNetV2': ({'model.backbone.widen_factor': 0.25}, [8, 24, 40]),
+    'mmgtrack.TruncatedMobileNetV2': ({'model.backbone.widen_factor': 0.25}, [8, 24]),
 }
 PIPELINE = {  # `extra_full` of the official code
     '0.type': 'mmgtrack.LoadFrame',
