@@ -12,11 +12,11 @@ from torch import Tensor
 
 from mmgtrack.datasets import synthetic_clip
 from mmgtrack.errors import InputError
-from mmgtrack.models.dm_track import DMTrack, DynamicFCOSHead
+from mmgtrack.models.dm_track import DMTrack, DMTrackState, DynamicFCOSHead
 from mmgtrack.models.dm_track.training_objects import TrainingObjects, found_objects
 from mmgtrack.models.pairs import Detections
 from mmgtrack.structures import Candidates, ClipSample
-from tests.trackers import small_dm_track
+from tests.trackers import TRACKERS, small_dm_track
 
 FULL = dict(groups=1, pooled=True, project_out=False, act_cfg=dict(type='ReLU'), plain_start=True)
 LIMITS = torch.tensor([[64.0, 48, 64, 48]])
@@ -247,6 +247,17 @@ def test_kernels_are_made_once_and_do_not_depend_on_the_search_frame() -> None:
     assert not calls and torch.equal(after.kernels, state.kernels)
     assert state.kernels.shape[:2] == (2, 3)
     torch.testing.assert_close(state.templates.norm(dim=1), torch.ones(2))
+
+
+@pytest.mark.parametrize('name', ['dm_track', 'dm_track_fast', 'dm_track_neck'])
+def test_the_contract_test_meets_association(name: str) -> None:
+    """With the published prior of 0.01 no candidate would count, and every rule would hold for nothing."""
+    tracker = TRACKERS[name]()
+    clip = synthetic_clip(num_frames=8, size=(48, 64), num_targets=3, seed=1)
+    tracks, state = tracker.track(list(clip.frames[1:]), tracker.encode(clip.frames[0], clip.boxes[0]))
+    assert isinstance(state, DMTrackState) and (tracks.scores > 0).all()
+    assert all(len(leaves[0]) > 10 for leaves in state.tracklets)
+    assert len(tracks.boxes.flatten(0, 1).unique(dim=0)) > 10
 
 
 def candidates(count: int, seed: int = 0, frames: int = 3) -> Candidates:
