@@ -7,6 +7,7 @@ import torch
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmgtrack.errors import InputError
 from mmgtrack.geometry import clip_boxes
 from mmgtrack.models.base import GlobalSearchTracker
 from mmgtrack.models.data_preprocessor import View
@@ -116,6 +117,14 @@ class QuerySearchTracker(GlobalSearchTracker):
             InstanceData(bboxes=box, labels=box.new_full((len(box),), label, dtype=torch.long))
             for box in found
         ]
+
+
+def check_targets(data_samples: Sequence[ClipSample]) -> None:
+    """Refuse a batch to learn from in which no query image has a target."""
+    if not any(len(sample.instances['query']) for sample in data_samples):
+        raise InputError(
+            f'a batch needs a target in at least one query image, got none in {len(data_samples)} samples'
+        )
 
 
 def ordered(boxes: Tensor) -> Tensor:

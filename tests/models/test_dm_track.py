@@ -98,11 +98,29 @@ def test_pairs_equal_each_target_in_each_frame_alone(places: str) -> None:
             [dict(FULL, place=0, project_search=True, search_channels=4)],
             'must give 8 channels, as it gets, but the one at place 0 gives 4',
         ),
+        ([dict(FULL, place=1), dict(place=1)], 'needs a place of its own, got .1, 1.'),
+        ([FULL], 'needs a place of its own, got .None.'),
     ],
 )
 def test_places_that_cannot_be_are_refused(correlations: list, message: str) -> None:
     with pytest.raises(InputError, match=message):
         head(*correlations)
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(num_classes=2, target_class=2), 'target_class must be below 2, got 2'),
+        (dict(target_class=-1), 'target_class must be below 1, got -1'),
+        (dict(scale_start=[8]), 'a number for each of 2 levels, got .8.'),
+        (dict(norm_on_bbox=True), 'has no norm_on_bbox: leave it out'),
+        (dict(dcn_on_last_conv=True), 'has no dcn_on_last_conv'),
+        (dict(conv_cfg=dict(type='mmgtrack.DCNv2')), 'has no conv_cfg'),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        head(**options)
 
 
 def outputs(scores: Tensor) -> tuple[list[Tensor], ...]:
@@ -207,7 +225,7 @@ def test_the_gradient_reaches_every_part_and_both_images() -> None:
 
 
 def test_detection_alone_can_be_trained() -> None:
-    tracker = small_dm_track(**{'model.re_id_head': None, 'model.task_weights': None}).train()
+    tracker = small_dm_track(**{'model.re_id_head': None}).train()
     losses = tracker(**batch_of(tracker), mode='loss')
     assert set(losses) == {'loss_cls', 'loss_bbox', 'loss_centerness'}
 

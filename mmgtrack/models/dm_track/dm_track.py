@@ -11,13 +11,14 @@ from mmdet.structures.bbox import bbox2roi
 from torch import Tensor
 
 from mmgtrack.association import Assignment, AssociationRules, Tracklets, associate, associate_together, begin
+from mmgtrack.errors import InputError
 from mmgtrack.models.base import Frame
 from mmgtrack.models.data_preprocessor import View
 from mmgtrack.models.detections import box_limits
 from mmgtrack.models.dm_track.training_objects import annotated_objects, found_objects
 from mmgtrack.models.layers import CorrelationNeck
 from mmgtrack.models.pairs import Detections, Pairs
-from mmgtrack.models.query_search import QuerySearchTracker
+from mmgtrack.models.query_search import QuerySearchTracker, check_targets
 from mmgtrack.registry import MODELS
 from mmgtrack.structures import Calibration, Candidates, ClipSample, State, Tracks
 
@@ -49,15 +50,19 @@ class DMTrack(QuerySearchTracker, SingleStageDetector):
 
     Args:
         roi_extractor: config that pools the target's feature from the query's pyramid.
-        re_id_head: config without ``in_channels`` that are the backbone's; None: no embeddings.
-        task_weights: config of how the losses of detection and re-id are weighed; None: added.
+        re_id_head: config, its ``in_channels`` and ``strides`` those of the backbone's maps; None: no
+            embeddings.
+        task_weights: config of how the losses of detection and re-id are weighed; None: added. Not built
+            without a re-id head.
         association: fields of ``AssociationRules``; None: the best box of each frame (published code).
-        exclusive: targets of one state exclude each other: a detection has one owner.
+        exclusive: targets of one state exclude each other: a detection has one owner. Needs association.
         batch_frames: frames a pass of ``track``.
         calibration: fields of ``Calibration``.
         inclusive_pixels: boxes of the network end at their last pixel (official code).
         Everything else as in mmdet's ``SingleStageDetector``; ``bbox_head`` is a ``DynamicFCOSHead``, and
         ``neck`` may be a ``CorrelationNeck``.
+
+    ``predict`` judges a single search image, so that it gives the best box; only ``track`` associates.
     """
 
     state_type: ClassVar[type[State]] = DMTrackState
@@ -78,9 +83,13 @@ class DMTrack(QuerySearchTracker, SingleStageDetector):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        if exclusive and association is None:
+            raise InputError('exclusive=True says how targets are associated: it needs association=dict()')
         self.roi_extractor = MODELS.build(roi_extractor)
         self.re_id_head = None if re_id_head is None else MODELS.build(re_id_head)
-        self.task_weights = None if task_weights is None else MODELS.build(task_weights)
+        # with one task only its weights would never get a gradient, which processes wait for
+        weighed = re_id_head is not None and task_weights is not None
+        self.task_weights = MODELS.build(task_weights) if weighed else None
         self.association = None if association is None else AssociationRules.of(association)
         self.exclusive = exclusive
         self.batch_frames = batch_frames
@@ -168,7 +177,11 @@ class DMTrack(QuerySearchTracker, SingleStageDetector):
         return self.judge_history(best, scores, valid, state.boxes)
 
     def loss(self, inputs: dict[str, Tensor], data_samples: list[ClipSample]) -> dict[str, Any]:
-        """Detection of each target in its search image, and re-id of the objects of the batch."""
+        """Detection of each target in its search image, and re-id of the objects of the batch.
+
+        Raises InputError for a batch without any target.
+        """
+        check_targets(data_samples)
         queries, searches = self.extract(inputs['query']), self.extract(inputs['search'])
         targets, pairs = self.encode_queries(queries, data_samples)
         assert isinstance(targets, DMTrackState)

@@ -34,8 +34,11 @@ class DynamicFCOSHead(FCOSHead):
         scale_start: what the levels' scales start at; default 1 (official code). Ours: pixels that distances
             begin with, for short trainings.
         depthwise: the branches' convolutions are depth-wise separable ones. Ours: an eighth of the cost.
-        Everything else as in mmdet's ``FCOSHead``. Distances are relu(scale * x) in pixels (official code),
-        centerness comes from the box branch with ``centerness_on_reg``.
+        Everything else as in mmdet's ``FCOSHead``, but for what gives distances another unit or the branches
+        other convolutions. Distances are relu(scale * x) in pixels (official code), centerness comes from the
+        box branch with ``centerness_on_reg``.
+
+    Raises InputError for places, classes and scales that cannot be, and for mmdet's options that it lacks.
 
     The loss is the mean over targets of each target's own loss (official code): focal loss over its number of
     positive points + 1, log IoU weighted by the centerness, centerness over its positive points.
@@ -50,22 +53,15 @@ class DynamicFCOSHead(FCOSHead):
         depthwise: bool = False,
         **kwargs: Any,
     ) -> None:
-        self._places: dict[int, dict[str, Any]] = {}
-        for config in correlations or ():
-            rest = dict(config)
-            self._places[rest.pop('place')] = rest
+        self._places = _by_place(correlations or ())
         self.target_class = target_class
         self._scale_start = scale_start
         self._convolution = DepthwiseSeparableConvModule if depthwise else ConvModule
         super().__init__(*args, **kwargs)
 
     def _init_layers(self) -> None:
+        self._check_options()
         super()._init_layers()
-        places = list(self._places)
-        if places != sorted(places) or not set(places) <= set(range(self.stacked_convs + 1)):
-            raise InputError(
-                f'correlations stand at places from 0 to {self.stacked_convs}, in that order, got {places}'
-            )
         if self._scale_start is not None:
             self.scales = nn.ModuleList(Scale(start) for start in self._scale_start)
         self.cls_correlations = self._make_correlations()
@@ -79,6 +75,22 @@ class DynamicFCOSHead(FCOSHead):
         self.conv_cls = nn.Conv2d(channels, self.cls_out_channels, 3, padding=1)
         self.conv_reg = nn.Conv2d(channels, 4, 3, padding=1)
         self.conv_centerness = nn.Conv2d(channels, 1, 3, padding=1)
+
+    def _check_options(self) -> None:
+        places = list(self._places)
+        if places != sorted(places) or not set(places) <= set(range(self.stacked_convs + 1)):
+            raise InputError(
+                f'correlations stand at places from 0 to {self.stacked_convs}, in that order, got {places}'
+            )
+        if not 0 <= self.target_class < self.num_classes:
+            raise InputError(f'target_class must be below {self.num_classes}, got {self.target_class}')
+        if self._scale_start is not None and len(self._scale_start) != len(self.strides):
+            raise InputError(
+                f'scale_start needs a number for each of {len(self.strides)} levels, got {self._scale_start}'
+            )
+        for name in ('norm_on_bbox', 'dcn_on_last_conv', 'conv_cfg', 'cls_predictor_cfg'):
+            if getattr(self, name):
+                raise InputError(f'DynamicFCOSHead has no {name}: leave it out')
 
     def _init_cls_convs(self) -> None:
         self.cls_convs = self._make_convs()
@@ -267,6 +279,18 @@ class DynamicFCOSHead(FCOSHead):
             _rows(centerness)[positive, 0], centred, weight=share / counts[mine], avg_factor=1.0
         )
         return losses
+
+
+def _by_place(correlations: Sequence[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """Configs of correlations by their place, in the order given."""
+    places: dict[int, dict[str, Any]] = {}
+    for config in correlations:
+        rest = dict(config)
+        place = rest.pop('place', None)
+        if place is None or place in places:
+            raise InputError(f'each correlation needs a place of its own, got {[*places, place]}')
+        places[place] = rest
+    return places
 
 
 def _centres(size: Sequence[int], stride: tuple[int, int], like: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from mmgtrack.models.data_preprocessor import View
 from mmgtrack.models.detections import box_limits
 from mmgtrack.models.layers.sample_draws import DrawKey, target_keys
 from mmgtrack.models.pairs import Detections, Pairs
-from mmgtrack.models.query_search import QuerySearchTracker
+from mmgtrack.models.query_search import QuerySearchTracker, check_targets
 from mmgtrack.registry import MODELS
 from mmgtrack.structures import Calibration, Candidates, ClipSample, State
 
@@ -129,7 +129,11 @@ class GlobalTrack(QuerySearchTracker, TwoStageDetector):
     def training_searches(
         self, inputs: dict[str, Tensor], data_samples: list[ClipSample]
     ) -> TrainingSearches:
-        """What both stages learn from: every target of each query image against its own search image."""
+        """What both stages learn from: every target of each query image against its own search image.
+
+        Raises InputError for a batch without any target.
+        """
+        check_targets(data_samples)
         features, targets, pairs = self.encode_samples(inputs, data_samples)
         assert isinstance(targets, GlobalTrackState)
         return TrainingSearches(
