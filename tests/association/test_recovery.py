@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from mmgtrack.association import AssociationRules
+from mmgtrack.association import AssociationRules, associate
 from mmgtrack.association.recovery import mistaken, returned
-from tests.association.scenes import RULES, Thing, follow, look, mixed, targets
+from tests.association.scenes import RULES, Thing, arrays, follow, look, mixed, targets
 
 NEAR, FAR = mixed(look(0), look(1), 0.15), mixed(look(0), look(1), 0.35)  # cosines 0.98 and 0.88
 
@@ -71,6 +71,16 @@ def test_the_best_of_several_returns() -> None:
     tracklets, assignments = follow(frames)
     assert targets(assignments)[-1] == 1
     assert returned(tracklets, np.ones(len(tracklets), dtype=bool), RULES) == 0
+
+
+def test_what_is_denied_does_not_return() -> None:
+    tracklets, _ = follow(lost_after(20))
+    found = arrays([Thing(600, 400)])
+    for _ in range(10):
+        tracklets, assignment = associate(tracklets, *found, RULES, np.array([True]))
+        assert (assignment.target, assignment.guess) == (-1, -1)
+    _, assignment = associate(tracklets, *found, RULES, np.array([False]))
+    assert assignment.target == 0
 
 
 def test_a_returned_target_starts_to_move_anew() -> None:

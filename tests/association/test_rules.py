@@ -2,15 +2,15 @@
 
 import re
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mmgtrack.association import AssociationRules
 from mmgtrack.errors import InputError
+from tests.pages import ROOT, blocks_of
 
-PAGE = Path(__file__).parents[2] / 'docs' / 'association.md'
+PAGE = ROOT / 'docs' / 'association.md'
 
 
 def test_of_a_config() -> None:
@@ -43,8 +43,13 @@ def test_rules_that_are_none(config: dict[str, Any], message: str) -> None:
 
 def test_the_page_has_every_default() -> None:
     rows = re.findall(r'^\| `(\w+)` \| ([^|]+) \| ([^|]+) \|', PAGE.read_text(encoding='utf-8'), re.MULTILINE)
-    documented = {name: float(default) for name, _, default in rows}
+    documented = {name: float(default) for name, default, _ in rows}
     assert documented == {field.name: field.default for field in fields(AssociationRules)}
+
+
+def test_the_example_of_the_page() -> None:
+    (block,) = blocks_of(PAGE, 'python')
+    exec(compile(block, PAGE.name, 'exec'), {})
 
 
 def test_every_rule_is_explained_where_it_is_defined() -> None:
