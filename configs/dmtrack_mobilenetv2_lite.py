@@ -8,6 +8,9 @@ _base_ = [
 
 channels = 64
 strides = [8, 16, 32]
+# what the losses weigh is learnt, and not to be pulled to 0
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'task_weights': dict(decay_mult=0)}))
+
 norm = dict(type='BN')  # folded for tracking, which the published group norm cannot be
 # two generated convolutions a branch, as published: before the first ordinary one, and behind the last one
 # and an encoder
@@ -21,17 +24,19 @@ model = dict(
     data_preprocessor=dict(type='mmgtrack.ClipDataPreprocessor', resize=(512, 384)),
     backbone=dict(
         type='mmgtrack.TruncatedMobileNetV2',
-        out_indices=(2, 4, 5),  # 32, 96, 160 channels at strides 8, 16, 32
+        out_indices=(2, 4),  # 32 and 96 channels at strides 8 and 16
         frozen_stages=3,  # as in globaltrack_mobilenetv2_lite.py
         norm_eval=True,
         init_cfg=dict(type='Pretrained', checkpoint=_base_.pretrained)),
-    neck=dict(type='FPN', in_channels=[32, 96, 160], out_channels=channels, num_outs=3),
+    # the level of stride 32 is subsampled from that of 16
+    neck=dict(type='FPN', in_channels=[32, 96], out_channels=channels, num_outs=3),
     bbox_head=dict(
         type='mmgtrack.DynamicFCOSHead',
         num_classes=1,
         in_channels=channels,
         feat_channels=channels,
         stacked_convs=2,
+        depthwise=True,
         strides=strides,
         regress_ranges=((-1, 64), (64, 128), (128, 1e8)),
         center_sampling=True,
@@ -55,9 +60,10 @@ model = dict(
         featmap_strides=strides,
         finest_scale=56),
     re_id_head=dict(
-        type='mmgtrack.ReIDHead', in_channels=[32, 96, 160], strides=strides, channels=channels,
-        embed_dims=128, num_identities=_base_.num_identities),
+        # sizes as measured in docs/re_identification.md, but for the channels
+        type='mmgtrack.ReIDHead', in_channels=[32, 96], strides=strides[:2], channels=48, embed_dims=128,
+        grid_size=6, act_cfg=None, metric_weight=0.25, num_identities=_base_.num_identities),
     task_weights=dict(type='mmgtrack.LearnedTaskWeights'),
     association=dict(),
     test_cfg=dict(
-        nms_pre=100, score_thr=0.0, nms=dict(type='nms', iou_threshold=0.5), max_per_img=20))
+        nms_pre=60, score_thr=0.0, nms=dict(type='nms', iou_threshold=0.5), max_per_img=20))

@@ -78,14 +78,14 @@ SMALL_DM_TRACK: dict[str, Any] = {
     'model.data_preprocessor.resize': (96, 64),
     'model.backbone.widen_factor': 0.25,
     'model.backbone.init_cfg': None,
-    'model.neck.in_channels': [8, 24, 40],
+    'model.neck.in_channels': [8, 24],
     'model.neck.out_channels': 16,
     'model.bbox_head.in_channels': 16,
     'model.bbox_head.feat_channels': 16,
     'model.bbox_head.scale_start': [6, 12, 24],
     'model.bbox_head.correlations.1.search_channels': 8,
     'model.roi_extractor.out_channels': 16,
-    'model.re_id_head.in_channels': [8, 24, 40],
+    'model.re_id_head.in_channels': [8, 24],
     'model.re_id_head.channels': 8,
     'model.re_id_head.embed_dims': 16,
     'model.batch_frames': 4,
@@ -106,7 +106,7 @@ def small_dm_track(only: dict[str, Any] | None = None, **options: Any) -> BaseTr
 
 def guided_neck() -> BaseTracker:
     """The same with one correlation a level behind its neck, and an ordinary FCOS head."""
-    neck = dict(type='FPN', in_channels=[8, 24, 40], out_channels=16, num_outs=3)
+    neck = dict(type='FPN', in_channels=[8, 24], out_channels=16, num_outs=3)
     guided = dict(_delete_=True, type='mmgtrack.CorrelationNeck', neck=neck, num_levels=3)
     without = {key: value for key, value in SMALL_DM_TRACK.items() if '.neck.' not in key}
     return small_dm_track(only=without, **{'model.neck': guided, 'model.bbox_head.correlations': None})

@@ -48,17 +48,15 @@ def deform_conv2d(
     """
     dtype = working_precision(inputs)
     positions = _positions(offset.to(dtype), inputs, weight, stride, padding, dilation, deform_groups)
-    num_images, _, taps, height, width = positions[0].shape
+    taps, height, width = positions[0].shape[2:]
     factors = None
     if mask is not None:
-        expected = (num_images, deform_groups * taps, height, width)
+        expected = (len(inputs), deform_groups * taps, height, width)
         if tuple(mask.shape) != expected:
             raise InputError(f'mask must be {expected}, got {tuple(mask.shape)}')
         factors = mask.to(dtype).view_as(positions[0])
-    columns = _columns(inputs.to(dtype), *positions, factors)
-    kernels = weight.to(dtype).reshape(groups, weight.shape[0] // groups, -1)
-    out = kernels @ columns.reshape(num_images, groups, kernels.shape[2], height * width)
-    out = out.view(num_images, weight.shape[0], height, width)
+    samples = _samples(inputs.to(dtype), *positions, factors)
+    out = _mixed(samples, weight.to(dtype), groups).unflatten(1, (height, width)).permute(0, 3, 1, 2)
     if bias is not None:
         out = out + bias.to(dtype)[:, None, None]
     return out.to(inputs.dtype)
@@ -96,18 +94,31 @@ def _axis_grid(length: int, kernel: int, stride: int, padding: int, dilation: in
     return place + torch.arange(kernel, device=like.device, dtype=like.dtype)[:, None] * dilation
 
 
-def _columns(inputs: Tensor, y: Tensor, x: Tensor, factors: Tensor | None) -> Tensor:
-    """(N, deform_groups, C / deform_groups, kh * kw, H' * W') sampled values."""
+def _samples(inputs: Tensor, y: Tensor, x: Tensor, factors: Tensor | None) -> Tensor:
+    """(N, deform_groups, H' * W', kh * kw, C / deform_groups) sampled values."""
     num_images, channels, height, width = inputs.shape
-    groups = y.shape[1]
+    groups, taps = y.shape[1:3]
+    y, x = (place.flatten(3).transpose(2, 3) for place in (y, x))
     cell, share = zero_padded_taps(y, x, height, width)
     if factors is not None:
-        share = share * factors[..., None]
+        share = share * factors.flatten(3).transpose(2, 3)[..., None]
     plane = torch.arange(num_images * groups, device=inputs.device).view(num_images, groups)
-    row = cell + plane[:, :, None, None, None, None] * (height * width)
+    row = cell + plane[:, :, None, None, None] * (height * width)
     rows = inputs.reshape(num_images, groups, channels // groups, height * width)
     rows = rows.transpose(2, 3).reshape(-1, channels // groups)
     runs = uniform_starts(y.numel(), 4, inputs.device)
     sampled = weighted_row_sum(rows, row.flatten(), share.flatten(), runs)
-    sampled = sampled.view(*y.shape[:3], y.shape[3] * y.shape[4], channels // groups)
-    return sampled.permute(0, 1, 4, 2, 3)
+    return sampled.view(num_images, groups, y.shape[2], taps, channels // groups)
+
+
+def _mixed(samples: Tensor, weight: Tensor, groups: int) -> Tensor:
+    """(N, H' * W', O): the kernels (O, C / groups, kh, kw) applied to ``_samples``.
+
+    Cells are the rows of the product and not its columns: with groups of one, nothing has to be copied.
+    """
+    num_images, _, cells, taps, _ = samples.shape
+    channels = weight.shape[1]
+    rows = samples.permute(0, 2, 3, 1, 4).reshape(num_images * cells, taps, groups, channels)
+    rows = rows.permute(2, 0, 1, 3).reshape(groups, num_images * cells, taps * channels)
+    kernels = weight.flatten(2).unflatten(0, (groups, -1)).permute(0, 3, 2, 1).flatten(1, 2)
+    return (rows @ kernels).permute(1, 0, 2).reshape(num_images, cells, len(weight))

@@ -55,7 +55,9 @@ def test_every_system_has_its_converter(system: str) -> None:
 
 
 def test_an_unknown_system_lists_the_known() -> None:
-    with pytest.raises(InputError, match="no converter for 'globltrack'; expected one of: globaltrack"):
+    with pytest.raises(
+        InputError, match="no converter for 'globltrack'; expected one of: dmtrack, globaltrack"
+    ):
         find_converter('globltrack')
 
 
