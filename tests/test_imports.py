@@ -19,6 +19,7 @@ LAYERS = [
         'files',
         'formats',
         'countdown',
+        'interrupt',
         'progress',
         'geometry',
         'registry',

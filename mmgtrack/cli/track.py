@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmgtrack.cli.boxes import check_overlap, parse_box
-from mmgtrack.cli.interrupt import InterruptGuard
 from mmgtrack.errors import InputError
+from mmgtrack.interrupt import InterruptGuard
 
 if TYPE_CHECKING:
     from mmgtrack.apis import Frame, FrameReader

@@ -9,6 +9,7 @@ from mmcv.transforms import Compose
 from mmengine.structures import InstanceData
 
 from mmgtrack.datasets.clip_sampler import ClipDraw, FrameSampler, Refusal, RoleFrame
+from mmgtrack.datasets.identities import number_sources
 from mmgtrack.datasets.packing import RoleResult, join_roles, role_input
 from mmgtrack.datasets.refusals import no_sample
 from mmgtrack.datasets.role_pipeline import lost_targets, run_transforms
@@ -20,6 +21,9 @@ from mmgtrack.structures.clip_sample import ClipSample
 
 MAX_ATTEMPTS = 100
 """Redraws of one sample before the configuration is declared unusable."""
+
+_OF_THE_MIXTURE = ('weight', 'identities')
+"""What a source says beside the options of its reader."""
 
 
 @DATASETS.register_module()
@@ -37,7 +41,9 @@ class ClipDataset:
 
     Args:
         sources: reader configs, each with an optional ``weight`` (share of samples; default 1). A clip is
-            drawn uniformly inside its source.
+            drawn uniformly inside its source. ``identities=W`` numbers the first W targets of each of its
+            clips over all sources in their order, as classes of a re-id head; the others, and by default
+            all (0), have the identity -1. ``num_identities`` counts them, also where a clip has fewer than W.
         num_samples: samples an epoch.
         pipelines: transforms by role. A transform finds ``img_path``, ``other_path`` (a frame of
             another clip or None), ``gt_bboxes`` (mmdet's HorizontalBoxes), ``gt_bboxes_labels`` (ids of
@@ -72,6 +78,7 @@ class ClipDataset:
             f'{type(reader).__name__} {source.get("root", "")}'.rstrip()
             for reader, source in zip(self.readers, sources, strict=True)
         ]
+        self.identities = number_sources(self.readers, [source.get('identities', 0) for source in sources])
         self.weights = _normalised([float(source.get('weight', 1.0)) for source in sources])
         self.num_samples = num_samples
         self.roles = tuple(roles)
@@ -84,6 +91,11 @@ class ClipDataset:
     def metainfo(self) -> dict[str, Any]:
         """What mmengine's visualizer and evaluator ask for."""
         return dict(self.METAINFO)
+
+    @property
+    def num_identities(self) -> int:
+        """How many classes a re-id head needs for the identities of all sources."""
+        return self.identities[-1].end
 
     def __len__(self) -> int:
         return self.num_samples
@@ -124,7 +136,8 @@ class ClipDataset:
         """Random clips: the sample's own, of the source given, then others of any source."""
         while True:
             reader = self.readers[source]
-            yield reader[int(rng.integers(len(reader)))]
+            index = int(rng.integers(len(reader)))
+            yield self.identities[source].number(reader[index], index)
             source = self._source(rng)
 
     def _results(self, draw: ClipDraw, sample_key: tuple[int, ...]) -> dict[str, RoleResult] | Refusal:
@@ -184,7 +197,7 @@ class ClipDataset:
 
 
 def _build_reader(source: Mapping[str, Any]) -> Reader:
-    reader: Reader = DATASETS.build({key: value for key, value in source.items() if key != 'weight'})
+    reader: Reader = DATASETS.build({key: source[key] for key in source if key not in _OF_THE_MIXTURE})
     if len(reader) == 0:
         raise DataError(f'the source {source} holds no sequence')
     return reader

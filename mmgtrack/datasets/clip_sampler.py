@@ -26,6 +26,7 @@ class RoleFrame:
 
     ``other_path`` is a frame without any of the sample's targets, for transforms that mix pictures; ``clip``
     and ``number`` say where the frame comes from: a sequence by name, and the place in it from 0.
+    ``identities``: (n,) int64 of the targets, see ``Sequence``; None: the sampler knows none.
     """
 
     path: str
@@ -34,6 +35,7 @@ class RoleFrame:
     other_path: str | None = None
     clip: str = ''
     number: int = 0
+    identities: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +190,14 @@ def _at_most(items: np.ndarray, limit: int, rng: np.random.Generator) -> np.ndar
 def _role_frame(clip: Sequence, frame: int, targets: np.ndarray) -> RoleFrame:
     """The frame with those of the targets that are present in it; the id of a target is its column."""
     shown = targets[clip.present[frame, targets]].astype(np.int64)
-    return RoleFrame(clip.frame_paths[frame], clip.boxes[frame, shown], shown, clip=clip.name, number=frame)
+    return RoleFrame(
+        clip.frame_paths[frame],
+        clip.boxes[frame, shown],
+        shown,
+        clip=clip.name,
+        number=frame,
+        identities=clip.identities_of(shown),
+    )
 
 
 def _other_path(pick: Callable[[], Sequence], shown: list[str], rng: np.random.Generator) -> str | None:

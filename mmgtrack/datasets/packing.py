@@ -1,7 +1,7 @@
 """Between a drawn frame, the dict that mmdet's transforms work on, and the tensors of a sample."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
@@ -11,6 +11,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmgtrack.datasets.clip_sampler import RoleFrame
+from mmgtrack.datasets.sequence import NO_IDENTITY
 from mmgtrack.geometry import clip_boxes
 from mmgtrack.structures.clip_sample import ClipSample
 
@@ -27,6 +28,7 @@ class RoleResult:
     - ``flip``: whether it is mirrored left to right.
     - ``mask``: (H, W) bool, True where ``image`` is padding; None where no transform says.
     - ``lost_by``: the transforms that left fewer usable targets than there were before them.
+    - ``identities``: by id those of the targets that have one, see ``Sequence``.
     """
 
     image: Tensor
@@ -37,12 +39,17 @@ class RoleResult:
     flip: bool = False
     mask: Tensor | None = None
     lost_by: tuple[str, ...] = ()
+    identities: Mapping[int, int] = field(default_factory=dict)
 
     def instances(self, targets: np.ndarray) -> InstanceData:
         """The targets (ids, sorted) that are to be seen in this role, in the order of ``targets``."""
         order = [int(np.flatnonzero(self.ids == target)[0]) for target in targets if target in self.ids]
         ids = torch.from_numpy(self.ids[order].astype(np.int64))
-        return InstanceData(bboxes=self.boxes[order], ids=ids, labels=torch.zeros_like(ids))
+        numbers = [self.identities.get(target, NO_IDENTITY) for target in ids.tolist()]
+        identities = torch.tensor(numbers, dtype=torch.long)
+        return InstanceData(
+            bboxes=self.boxes[order], ids=ids, identities=identities, labels=torch.zeros_like(ids)
+        )
 
 
 def role_input(frame: RoleFrame, sample_key: tuple[int, ...]) -> dict[str, Any]:
@@ -60,7 +67,15 @@ def role_input(frame: RoleFrame, sample_key: tuple[int, ...]) -> dict[str, Any]:
         'gt_bboxes_labels': frame.ids.copy(),
         'gt_ignore_flags': np.zeros(len(frame.ids), dtype=bool),
         'sample_key': sample_key,
+        'identities': _by_id(frame),
     }
+
+
+def _by_id(frame: RoleFrame) -> dict[int, int]:
+    """Identities of the targets; a frame drawn by a sampler that knows none has none."""
+    if frame.identities is None:
+        return {}
+    return dict(zip(frame.ids.tolist(), frame.identities.tolist(), strict=True))
 
 
 def join_roles(results: Mapping[str, RoleResult], instances: dict[str, InstanceData]) -> ClipSample:
@@ -106,6 +121,7 @@ def pack_role(results: dict[str, Any], min_side: float, lost_by: tuple[str, ...]
         flip=bool(results.get('flip', False)) and results.get('flip_direction') == 'horizontal',
         mask=None if mask is None else torch.from_numpy(np.ascontiguousarray(mask, dtype=bool)),
         lost_by=lost_by,
+        identities=results.get('identities', {}),
     )
 
 

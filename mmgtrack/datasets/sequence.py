@@ -11,6 +11,9 @@ from mmgtrack.datasets.film import read_film_frame, split_film_path
 from mmgtrack.datasets.image_files import read_whole_image
 from mmgtrack.errors import DataError, FrameError
 
+NO_IDENTITY = -1
+"""Of a target that is not numbered: it may be any object."""
+
 
 @dataclass(frozen=True, eq=False)
 class Sequence:
@@ -26,6 +29,8 @@ class Sequence:
     - ``video``: the film it is cut from, by default itself; two sequences of one film may show the same
       objects, so neither serves as a picture without the other's targets.
     - ``filtered``: how many frames each rule of a ``FrameFilter`` took their box from.
+    - ``identities``: (M,) int64 numbers of the targets over all clips of a training set, -1 where a target
+      has none; None: none has. Readers know one data set only: ``ClipDataset`` numbers.
     """
 
     name: str
@@ -35,6 +40,7 @@ class Sequence:
     labelled: np.ndarray
     video: str = ''
     filtered: Mapping[str, int] = field(default_factory=dict)
+    identities: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.frame_paths), self.num_targets)
@@ -51,6 +57,12 @@ class Sequence:
         """Whether both may show the same objects."""
         same_film = bool(self.video) and self.video == other.video
         return same_film or not set(self.frame_paths).isdisjoint(other.frame_paths)
+
+    def identities_of(self, targets: np.ndarray) -> np.ndarray:
+        """(n,) int64 identities of targets by column (n,)."""
+        if self.identities is None:
+            return np.full(len(targets), NO_IDENTITY, dtype=np.int64)
+        return self.identities[targets]
 
     @property
     def num_targets(self) -> int:

@@ -113,5 +113,10 @@ def _with_box(clip: Sequence, frame: int, target: int, first_id: int = 0) -> Rol
 def _role_frame(clip: Sequence, frame: int, targets: list[int], first_id: int = 0) -> RoleFrame:
     ids = np.array(targets, dtype=np.int64)
     return RoleFrame(
-        clip.frame_paths[frame], clip.boxes[frame, ids], ids + first_id, clip=clip.name, number=frame
+        clip.frame_paths[frame],
+        clip.boxes[frame, ids],
+        ids + first_id,
+        clip=clip.name,
+        number=frame,
+        identities=clip.identities_of(ids),
     )

@@ -25,6 +25,7 @@ from mmgtrack.engine.sequence_groups import Group, deal_out, group_sequences
 from mmgtrack.engine.track_group import DATA_FAULTS, BrokenSequence, SequenceResult, track_group
 from mmgtrack.errors import InputError, OutputError
 from mmgtrack.evaluation.selection import some_of
+from mmgtrack.interrupt import InterruptGuard
 from mmgtrack.models.base import BaseTracker
 from mmgtrack.packaged_configs import suggest
 from mmgtrack.progress import TrackProgress
@@ -237,13 +238,26 @@ class SequenceTestLoop(_SequenceLoop):
         broken: list[BrokenSequence] = []
         with TrackProgress(total, quiet=get_rank() != 0 or not left) as progress:
             overview = Overview(self.folder, lengths, own, self.runner.logger, progress)
-            report = overview.advance if get_rank() == 0 else progress.advance
-            for group in share:
-                broken += self.track(group, lambda _, video, result: self.folder.write(video, result), report)
+            advance = overview.advance if get_rank() == 0 else progress.advance
+            # Ctrl-C between chunks: raised anywhere, a callback that swallows exceptions may swallow it
+            with InterruptGuard(lambda: None) as guard:
+
+                def report(frames: int) -> None:
+                    advance(frames)
+                    if guard.requested:
+                        raise KeyboardInterrupt
+
+                for group in share:
+                    broken += self.track(
+                        group, lambda _, video, result: self.folder.write(video, result), report
+                    )
             _, all_broken = _joined({}, broken)  # waits for the others
             if get_rank() == 0:
                 overview.look()
         return all_broken
+
+    def _keep(self, index: int, video: Video, result: SequenceResult) -> None:
+        self.folder.write(video, result)
 
     def _is_done(self, group: Group) -> bool:
         """Whether all sequences of a group have all their files."""

@@ -3,18 +3,25 @@
 from mmgtrack.models.backbones import TruncatedMobileNetV2
 from mmgtrack.models.base import BaseTracker, GlobalSearchTracker, WindowTracker
 from mmgtrack.models.data_preprocessor import ClipDataPreprocessor
+from mmgtrack.models.dm_track import DMTrack, DynamicFCOSHead, LearnedTaskWeights, ReIDHead
 from mmgtrack.models.global_track import GlobalTrack, QueryRoIHead, QueryRPNHead
-from mmgtrack.models.layers import DynamicCorrelation
+from mmgtrack.models.layers import CorrelationNeck, DynamicCorrelation, MultiKernelCorrelation
 from mmgtrack.models.stark import Stark
 
 __all__ = [
     'BaseTracker',
     'ClipDataPreprocessor',
+    'CorrelationNeck',
+    'DMTrack',
     'DynamicCorrelation',
+    'DynamicFCOSHead',
     'GlobalSearchTracker',
     'GlobalTrack',
+    'LearnedTaskWeights',
+    'MultiKernelCorrelation',
     'QueryRPNHead',
     'QueryRoIHead',
+    'ReIDHead',
     'Stark',
     'TruncatedMobileNetV2',
     'WindowTracker',

@@ -209,12 +209,18 @@ class GlobalSearchTracker(BaseTracker):
         first = usable.int().argmax(2, keepdim=True)  # candidates are sorted: the first usable is the best
         best = candidates.boxes.take_along_dim(first[..., None], 2)[:, :, 0]
         scores, valid = (leaf.take_along_dim(first, 2)[..., 0] for leaf in (candidates.scores, usable))
-        # row of the latest valid hypothesis up to each frame; row 0 is the one in the state
-        history = torch.cat([state.boxes[None], best])
-        rows = torch.arange(1, len(best) + 1, device=best.device)[:, None] * valid
-        boxes = history.gather(0, rows.cummax(0).values[..., None].expand(-1, -1, 4))
-        tracks = self.judge(boxes, scores.where(valid, scores.new_zeros(())), valid)
-        return tracks, replace(state, boxes=boxes[-1], age=state.age + len(best))
+        tracks = self.judge_history(best, scores, valid, state.boxes)
+        return tracks, replace(state, boxes=tracks.boxes[-1], age=state.age + len(best))
+
+    def judge_history(self, boxes: Tensor, scores: Tensor, valid: Tensor, last: Tensor) -> Tracks:
+        """Tracks of boxes (N, M, 4) and raw scores (N, M); where not ``valid`` (N, M), the box before stays.
+
+        last: (M, 4) boxes before the first frame.
+        """
+        history = torch.cat([last[None].to(boxes.dtype), boxes])
+        rows = torch.arange(1, len(boxes) + 1, device=boxes.device)[:, None] * valid
+        kept = history.gather(0, rows.cummax(0).values[..., None].expand(-1, -1, 4))
+        return self.judge(kept, scores.where(valid, scores.new_zeros(())), valid)
 
     def _all_found(self, frames: Sequence[Frame], state: State, detect: Callable) -> Candidates:
         """What ``detect`` finds in N >= 1 frames, (N, M, K) in frame pixels."""

@@ -20,7 +20,8 @@ class ClipSample(BaseDataElement):
     Data fields, all keyed by role name ('query', 'search', 'template', ...):
 
     - ``instances``: ``dict[str, InstanceData]`` with ``bboxes`` (n, 4) float32 xyxy pixels of the role's
-      image, ``ids`` (n,) int64 that name the same object in every role, ``labels`` (n,) int64 zeros.
+      image, ``ids`` (n,) int64 that name the same object in every role, ``identities`` (n,) int64 that name
+      it in the whole training set, -1 where it has no such number, ``labels`` (n,) int64 zeros.
     - ``masks``: ``dict[str, Tensor]`` of (h, w) bool, True where the role's image is padding. Only there if
       the pipelines cut crops that reach over the border.
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import mmgtrack
-from mmgtrack.cli.interrupt import InterruptGuard
 from mmgtrack.cli.main import COMMANDS, main
 from mmgtrack.cli.output_folder import default_folder
+from mmgtrack.interrupt import InterruptGuard
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:

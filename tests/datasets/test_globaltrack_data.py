@@ -157,6 +157,6 @@ def test_inclusive_boxes_lose_one_pixel_of_the_stored_frame(data: Path) -> None:
         for role in ('query', 'search'):
             boxes = sample.instances[role].bboxes
             shift = boxes.new_tensor([1, 0, 1, 0]) * sample.flip[role] * (sample.scale[role] - 1)
-            shrunk = boxes - (tracker._role_boxes(sample, role) - shift)
+            shrunk = boxes - (tracker.role_boxes(sample, role) - shift)
             expected = boxes.new_tensor([0, 0, 1, 1]) * sample.scale[role]
             torch.testing.assert_close(shrunk, expected.expand(len(boxes), 4), atol=1e-3, rtol=0)

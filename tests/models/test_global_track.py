@@ -142,7 +142,7 @@ def test_inclusive_training_boxes_are_those_of_the_official_order(tracker: Globa
     sample.set_metainfo({'scale': {'search': scale}, 'flip': {'search': flip}})
     tracker.inclusive_pixels = True
     try:
-        found = tracker._role_boxes(sample, 'search')
+        found = tracker.role_boxes(sample, 'search')
     finally:
         tracker.inclusive_pixels = False
     np.testing.assert_allclose(found[0].numpy(), official, atol=1e-4)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmgtrack.errors import InputError
-from mmgtrack.models.global_track.proposals import keep_best, suppress
+from mmgtrack.models.detections import keep_best, suppress
 from mmgtrack.models.layers.sample_draws import DrawKey, drawing_for
 from mmgtrack.models.pairs import Detections
 from mmgtrack.registry import MODELS

@@ -1,9 +1,17 @@
 """Layers that more than one tracker needs."""
 
+from mmgtrack.models.layers.correlation_neck import CorrelationNeck
 from mmgtrack.models.layers.dynamic_correlation import (
     DynamicCorrelation,
     correlate,
     correlate_pairs,
 )
+from mmgtrack.models.layers.multi_kernel import MultiKernelCorrelation
 
-__all__ = ['DynamicCorrelation', 'correlate', 'correlate_pairs']
+__all__ = [
+    'CorrelationNeck',
+    'DynamicCorrelation',
+    'MultiKernelCorrelation',
+    'correlate',
+    'correlate_pairs',
+]

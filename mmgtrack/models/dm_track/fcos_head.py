@@ -1,0 +1,244 @@
+"""FCOS head (Tian et al., ICCV 2019) with convolutions that are generated from the target, as DMTrack has it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmdet.models.dense_heads import FCOSHead
+from mmengine.model import ModuleList
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from mmgtrack.errors import InputError
+from mmgtrack.models.detections import keep_best, suppress
+from mmgtrack.models.layers import DynamicCorrelation, MultiKernelCorrelation
+from mmgtrack.models.pairs import Detections
+from mmgtrack.registry import MODELS
+
+Correlation = DynamicCorrelation | MultiKernelCorrelation
+LevelMaps = tuple[list[Tensor], list[Tensor], list[Tensor]]
+
+
+@MODELS.register_module()
+class DynamicFCOSHead(FCOSHead):
+    """Two branches of convolutions, in which dynamic correlations can stand at any place.
+
+    Args:
+        correlations: place -> config without channels. Place n is before the n-th convolution of a branch,
+            counted from 0; ``stacked_convs`` is behind the last one. Each branch has correlations of its own.
+            The published head has one at 0 and one behind the last convolution, the latter with an encoder.
+            None: the maps come modulated, or the detector looks for any object.
+        target_class: the class that is the target. The published head has two, 0 is never positive.
+        num_levels: maps of the pyramid; the target's RoI feature goes through a 1x1 convolution for each.
+        Everything else as in mmdet's ``FCOSHead``. Distances are relu(scale * x) in pixels (official code),
+        centerness comes from the box branch with ``centerness_on_reg``.
+
+    The loss is the mean over targets of each target's own loss (official code): focal loss over its number of
+    positive points + 1, log IoU weighted by the centerness, centerness over its positive points.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        correlations: Mapping[int, dict[str, Any]] | None = None,
+        target_class: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        self._places: dict[int, dict[str, Any]] = {
+            int(place): dict(config) for place, config in sorted((correlations or {}).items())
+        }
+        self.target_class = target_class
+        super().__init__(*args, **kwargs)
+
+    def _init_layers(self) -> None:
+        super()._init_layers()
+        bad = [place for place in self._places if not 0 <= place <= self.stacked_convs]
+        if bad:
+            raise InputError(
+                f'correlations stand at places 0 to {self.stacked_convs} of {self.stacked_convs} '
+                f'convolutions, got {bad}'
+            )
+        self.cls_correlations = self._make_correlations()
+        self.reg_correlations = self._make_correlations()
+        # mmengine's list, through which init_weights reaches its modules
+        self.level_convs = ModuleList(
+            nn.Conv2d(self.in_channels, self.in_channels, 1) for _ in (self.strides if self._places else ())
+        )
+        last = [c.out_channels for p, c in self._at_places(self.cls_correlations) if p == self.stacked_convs]
+        channels = last[0] if last else self.feat_channels
+        self.conv_cls = nn.Conv2d(channels, self.cls_out_channels, 3, padding=1)
+        self.conv_reg = nn.Conv2d(channels, 4, 3, padding=1)
+        self.conv_centerness = nn.Conv2d(channels, 1, 3, padding=1)
+
+    def _make_correlations(self) -> ModuleList:
+        made = ModuleList()
+        for place, config in self._places.items():
+            channels = self.in_channels if place == 0 else self.feat_channels
+            layer = MODELS.build({'type': 'mmgtrack.DynamicCorrelation', **config, 'channels': channels})
+            if place < self.stacked_convs and layer.out_channels != channels:
+                raise InputError(
+                    f'a correlation between convolutions must give {channels} channels, as it gets, but the '
+                    f'one at place {place} gives {layer.out_channels}'
+                )
+            made.append(layer)
+        return made
+
+    def _at_places(self, correlations: ModuleList) -> list[tuple[int, Correlation]]:
+        return list(zip(self._places, correlations, strict=True))
+
+    @property
+    def num_numbers(self) -> int:
+        """Numbers of a target's kernels for one level: those of both branches."""
+        return sum(layer.num_numbers for layer in (*self.cls_correlations, *self.reg_correlations))
+
+    def encode(self, targets: Tensor) -> Tensor:
+        """Kernels (M, L, ``num_numbers``) of RoI features (M, C, R, R), cls branch first."""
+        layers = [*self.cls_correlations, *self.reg_correlations]
+        if not layers:
+            return targets.new_zeros((len(targets), len(self.strides), 0))
+        inputs = targets.to(self.level_convs[0].weight.dtype)
+        seen = [conv(inputs) for conv in self.level_convs]
+        # a generator is one matrix for all levels: read it once
+        flat = torch.cat(seen)
+        numbers = torch.cat([layer.encode(flat) for layer in layers], dim=1)
+        return numbers.unflatten(0, (len(seen), -1)).transpose(0, 1).to(targets.dtype)
+
+    def search(self, features: Sequence[Tensor], numbers: Tensor, frames: Tensor | None) -> LevelMaps:
+        """Target p in frame ``frames[p]``: per level class logits (P, classes, H, W), distances (P, 4, H, W)
+        in network pixels, centerness logits (P, 1, H, W).
+
+        features: (N, C, H, W) a level; numbers: (P, L, ``num_numbers``); frames: None where the p-th map is
+        the p-th target's already.
+        """
+        counts = [layer.num_numbers for layer in (*self.cls_correlations, *self.reg_correlations)]
+        outputs: LevelMaps = ([], [], [])
+        for level, x in enumerate(features):
+            parts = numbers[:, level].split(counts, dim=1) if counts else ()
+            middle = len(self.cls_correlations)
+            cls = self._branch(x, self.cls_convs, self.cls_correlations, parts[:middle], frames)
+            reg = self._branch(x, self.reg_convs, self.reg_correlations, parts[middle:], frames)
+            raw = self.conv_reg(reg)
+            # up to thousands of pixels: at least float32, also under autocast
+            precise = raw.to(torch.promote_types(raw.dtype, torch.float32))
+            distances = self.scales[level](precise).relu()
+            maps = (self.conv_cls(cls), distances, self.conv_centerness(reg if self.centerness_on_reg else cls))
+            for found, out in zip(maps, outputs, strict=True):
+                out.append(found)
+        return outputs
+
+    def _branch(
+        self,
+        x: Tensor,
+        convs: nn.ModuleList,
+        correlations: ModuleList,
+        numbers: Sequence[Tensor],
+        frames: Tensor | None,
+    ) -> Tensor:
+        """(N, C, H, W) to (P, C', H, W); up to the first correlation targets share what is computed."""
+        layers = dict(zip(self._places, zip(correlations, numbers, strict=True), strict=True))
+        for place in range(self.stacked_convs + 1):
+            if place in layers:
+                correlation, kernels = layers[place]
+                x, frames = correlation.search(x, kernels, frames), None
+            if place < self.stacked_convs:
+                x = convs[place](x)
+        return x if frames is None else x[frames]
+
+    @torch.no_grad()
+    def detect(self, outputs: LevelMaps, limits: Tensor) -> Detections:
+        """Boxes of the target's class, best first (official post-processing); outputs of ``search``.
+
+        limits: (P, 4) of ``box_limits``. Classes are suppressed apart and share ``max_per_img`` rows, as in
+        official code; where none is left for the target, its best box stays, so that there is always one.
+        """
+        scores, distances, centerness = ([level.to(limits.dtype) for level in out] for out in outputs)
+        levels = [
+            self._best_points(*maps) for maps in zip(scores, distances, centerness, self._points(scores), strict=True)
+        ]
+        boxes, final = (torch.cat(leaf, 1) for leaf in zip(*levels, strict=True))
+        boxes = torch.minimum(boxes.clamp(min=0), limits[:, None])
+        return self._choose(boxes, final)
+
+    def _best_points(
+        self, scores: Tensor, distances: Tensor, centerness: Tensor, points: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Boxes (P, K, 4) of one level and their scores (P, K, classes), the ``nms_pre`` best points."""
+        final = (scores.sigmoid() * centerness.sigmoid()).flatten(2).transpose(1, 2)
+        final = final.nan_to_num(0)
+        offsets = distances.flatten(2).transpose(1, 2)
+        boxes = torch.cat([points - offsets[..., :2], points + offsets[..., 2:]], dim=2)
+        count = self.test_cfg['nms_pre']
+        if final.shape[1] <= count:
+            return boxes, final
+        rows = final.amax(2).topk(count, dim=1).indices[..., None]
+        return boxes.take_along_dim(rows, 1), final.take_along_dim(rows, 1)
+
+    def _choose(self, boxes: Tensor, scores: Tensor) -> Detections:
+        """The target's boxes among the best of all classes after suppression."""
+        pairs, count, classes = scores.shape
+        each = scores.transpose(1, 2).flatten(0, 1)
+        rows = boxes[:, None].expand(-1, classes, -1, -1).flatten(0, 1)
+        found = keep_best(rows, each, each > self.test_cfg['score_thr'], count)
+        keep = suppress(found.boxes, found.valid, self.test_cfg['nms'])
+        best = keep_best(found.boxes, found.scores, keep, self.test_cfg['max_per_img'])
+        if classes > 1:
+            best = self._share_rows(best, pairs)
+        first = found.valid.unflatten(0, (pairs, classes))[:, self.target_class, 0]
+        best.valid[:, 0] |= first  # the best hypothesis stays
+        return best
+
+    def _share_rows(self, best: Detections, pairs: int) -> Detections:
+        """Those of the target's class that are among the ``max_per_img`` best of all classes."""
+        scores = best.scores.masked_fill(~best.valid, -1).unflatten(0, (pairs, -1))
+        limit = scores.flatten(1).topk(min(scores.shape[2], scores[0].numel()), dim=1).values[:, -1]
+        mine = Detections(*(leaf.unflatten(0, (pairs, -1))[:, self.target_class] for leaf in best[:3]))
+        return mine._replace(valid=mine.valid & (mine.scores >= limit[:, None]))
+
+    def _points(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """(H * W, 2) x, y of the cells' centres in network pixels, a level."""
+        sizes = [tuple(level.shape[-2:]) for level in maps]
+        points: list[Tensor] = self.prior_generator.grid_priors(sizes, maps[0].dtype, maps[0].device)
+        return points
+
+    def loss_of_pairs(
+        self, outputs: LevelMaps, truths: list[InstanceData], shares: Tensor
+    ) -> dict[str, Tensor]:
+        """Each pair's own losses weighted by ``shares`` (P,), which sum to 1; outputs of ``search``.
+
+        truths: 0 or 1 boxes a pair, label ``target_class``.
+        """
+        scores, distances, centerness = ([level.float() for level in out] for out in outputs)
+        points = self._points(scores)
+        labels, targets = (
+            torch.cat([level.unflatten(0, (len(truths), -1)) for level in leaf], 1).flatten(0, 1)
+            for leaf in self.get_targets(points, truths)
+        )
+        pairs = len(truths)
+        owner = torch.arange(pairs, device=shares.device).repeat_interleave(len(labels) // pairs)
+        positive = (labels < self.num_classes).nonzero()[:, 0]
+        counts = torch.bincount(owner[positive], minlength=pairs)
+        losses = {
+            'loss_cls': self.loss_cls(
+                _rows(scores), labels, weight=(shares / (counts + 1))[owner], avg_factor=1.0
+            )
+        }
+        share, mine = shares[owner[positive]], owner[positive]
+        centred = self.centerness_target(targets[positive]) if len(positive) else targets.new_zeros(0)
+        total = torch.zeros_like(shares).index_add(0, mine, centred)
+        places = torch.cat(points).repeat(pairs, 1)[positive]
+        found = self.bbox_coder.decode(places, _rows(distances)[positive])
+        wanted = self.bbox_coder.decode(places, targets[positive])
+        if not len(positive):  # nothing to find: zero, and still part of the graph
+            nothing = found.sum() * 0
+            return losses | {'loss_bbox': nothing, 'loss_centerness': _rows(centerness)[positive].sum()}
+        weight = centred * share / total[mine].clamp(min=1e-6)
+        losses['loss_bbox'] = self.loss_bbox(found, wanted, weight=weight, avg_factor=1.0)
+        losses['loss_centerness'] = self.loss_centerness(
+            _rows(centerness)[positive, 0], centred, weight=share / counts[mine], avg_factor=1.0
+        )
+        return losses
+
+
+def _rows(maps: Sequence[Tensor]) -> Tensor:
+    """(P, C, H, W) a level to (P * points, C), a pair's levels in a row."""
+    return torch.cat([level.flatten(2).transpose(1, 2) for level in maps], dim=1).flatten(0, 1)

@@ -1,0 +1,62 @@
+"""Dynamic correlation behind the neck of any pyramid detector: the head sees maps that know the target."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseModule, ModuleList
+from torch import Tensor
+
+from mmgtrack.registry import MODELS
+
+
+@MODELS.register_module()
+class CorrelationNeck(BaseModule):
+    """A neck of mmdet whose maps can be modulated by kernels made from targets.
+
+    Args:
+        neck: config of the neck; its ``out_channels`` is taken for the correlations. ``forward`` is its own,
+            target-free, and its state-dict keys begin with ``neck.``.
+        num_levels: maps that come out of it.
+        correlation: config without channels; default type ``DynamicCorrelation``. What comes out has as many
+            channels as what goes in.
+        share_levels: one correlation for all levels instead of one a level.
+    """
+
+    def __init__(
+        self,
+        neck: dict[str, Any],
+        num_levels: int,
+        correlation: dict[str, Any] | None = None,
+        share_levels: bool = False,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        config = {'type': 'mmgtrack.DynamicCorrelation', **(correlation or {}), 'channels': neck['out_channels']}
+        self.neck = MODELS.build(neck)
+        self.num_levels = num_levels
+        self.correlations = ModuleList(
+            MODELS.build(config) for _ in range(1 if share_levels else num_levels)
+        )
+
+    @property
+    def num_numbers(self) -> int:
+        """Numbers of a target's kernels for one level."""
+        count: int = self.correlations[0].num_numbers
+        return count
+
+    def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The neck's maps (N, C, H, W) a level."""
+        maps: tuple[Tensor, ...] = tuple(self.neck(features))
+        return maps
+
+    def encode(self, targets: Tensor) -> Tensor:
+        """Kernels (M, L, ``num_numbers``) of the targets' RoI features (M, C, R, R)."""
+        return torch.stack([self._at(level).encode(targets) for level in range(self.num_levels)], dim=1)
+
+    def modulate(self, maps: Sequence[Tensor], numbers: Tensor, frames: Tensor) -> list[Tensor]:
+        """Target p in frame ``frames[p]``: per level (N, C, H, W) to (P, C, H, W)."""
+        return [self._at(level).search(x, numbers[:, level], frames) for level, x in enumerate(maps)]
+
+    def _at(self, level: int) -> Any:
+        return self.correlations[level % len(self.correlations)]
