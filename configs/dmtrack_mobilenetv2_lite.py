@@ -12,7 +12,8 @@ norm = dict(type='BN')  # folded into the convolutions for tracking, which the p
 # two generated convolutions a branch, as published: before the first ordinary one, and behind the last one and
 # an encoder
 generated = dict(
-    groups=1, pooled=True, project_out=False, act_cfg=dict(type='ReLU', inplace=True), plain_start=True)
+    groups=1, pooled=True, project_out=False, act_cfg=dict(type='ReLU', inplace=True), plain_start=True,
+    init_cfg=dict(type='Normal', layer='Conv2d', std=0.05))
 
 model = dict(
     type='mmgtrack.DMTrack',
@@ -40,10 +41,13 @@ model = dict(
             0: generated,
             2: dict(generated, project_search=True, search_size=1, search_channels=32),
         },
+        scale_start=[16, 32, 64],
         loss_bbox=dict(type='IoULoss', loss_weight=1.0),
         init_cfg=dict(
             type='Xavier', layer='Conv2d', distribution='uniform',
-            override=dict(type='Normal', name='conv_cls', std=0.01, bias_prob=0.01))),
+            override=[
+                dict(type='Normal', name='conv_cls', std=0.01, bias_prob=0.01),
+                dict(type='Normal', name='conv_reg', std=0.01, bias=1.0)])),  # distances of scale_start
     roi_extractor=dict(
         type='SingleRoIExtractor',
         roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=2),

@@ -15,13 +15,17 @@ samples_per_epoch = 2000  # ours: half the number of images below
 still_images = dict(type='mmgtrack.CocoImages', min_side=6, max_share=0.8)
 sources = [
     # ours: shares follow the number of different targets, raised for real motion
-    dict(type='mmgtrack.SequenceFolder', root=data_root + '/sequences/train', weight=0.3),
     dict(
-        type='mmgtrack.SequenceFolder', root=data_root + '/clips', nan_means='unknown', weight=0.3
+        type='mmgtrack.SequenceFolder', root=data_root + '/sequences/train', identities=1, weight=0.3),
+    dict(
+        type='mmgtrack.SequenceFolder', root=data_root + '/clips', nan_means='unknown', identities=3,
+        weight=0.3
     ),
     dict(**still_images, root=data_root + '/images', weight=0.15),
     dict(**still_images, root=data_root + '/images2', weight=0.25),
 ]
+# classes for re-identification: the targets of 45 sequences, and up to 3 of each of 77 clips
+num_identities = 45 + 3 * 77
 
 photometric = dict(
     type='mmdet.PhotoMetricDistortion', contrast_range=(0.6, 1.4), swap_channels=False

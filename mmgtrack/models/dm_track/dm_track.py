@@ -114,12 +114,12 @@ class DMTrack(QuerySearchTracker, SingleStageDetector):
         ]
         return replace(state, tracklets=tuple(_leaves(tracklets, state.boxes) for tracklets in started))
 
-    def detect(
-        self, features: Features, targets: State, pairs: Pairs, views: Sequence[View]
-    ) -> Detections:
+    def detect(self, features: Features, targets: State, pairs: Pairs, views: Sequence[View]) -> Detections:
         assert isinstance(targets, DMTrackState)
         limits = self.limits(views)[pairs.frames]
-        found = self.bbox_head.detect(self._search(features, targets.kernels[pairs.targets], pairs.frames), limits)
+        found = self.bbox_head.detect(
+            self._look(features, targets.kernels[pairs.targets], pairs.frames), limits
+        )
         if self.re_id_head is None:
             return found
         owner = pairs.frames.repeat_interleave(found.scores.shape[1])
@@ -171,7 +171,7 @@ class DMTrack(QuerySearchTracker, SingleStageDetector):
         label = self.bbox_head.target_class
         truths = [truth for sample in data_samples for truth in self.search_truths(sample, label)]
         shares = self.pair_shares(pairs.frames, len(data_samples))
-        outputs = self._search(searches, targets.kernels, pairs.frames)
+        outputs = self._look(searches, targets.kernels, pairs.frames)
         losses = self.bbox_head.loss_of_pairs(outputs, truths, shares)
         if self.re_id_head is None:
             return losses
@@ -208,7 +208,7 @@ class DMTrack(QuerySearchTracker, SingleStageDetector):
         parts = {name.replace('loss_', 'part_'): value for name, value in (detection | re_id).items()}
         return {'loss_tasks': total, **parts}
 
-    def _search(self, features: Features, numbers: Tensor, frames: Tensor) -> Any:
+    def _look(self, features: Features, numbers: Tensor, frames: Tensor) -> Any:
         """Raw outputs of the head for pair p, target p in frame ``frames[p]``: numbers (P, L, n)."""
         if not self._guides_neck:
             return self.bbox_head.search(features.pyramid, numbers, frames)

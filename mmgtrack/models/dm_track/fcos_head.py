@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from mmcv.cnn import Scale
 from mmdet.models.dense_heads import FCOSHead
 from mmengine.model import ModuleList
 from mmengine.structures import InstanceData
@@ -29,7 +30,8 @@ class DynamicFCOSHead(FCOSHead):
             The published head has one at 0 and one behind the last convolution, the latter with an encoder.
             None: the maps come modulated, or the detector looks for any object.
         target_class: the class that is the target. The published head has two, 0 is never positive.
-        num_levels: maps of the pyramid; the target's RoI feature goes through a 1x1 convolution for each.
+        scale_start: what the levels' scales start at; default 1 (official code). Ours: pixels that distances
+            begin with, for short trainings.
         Everything else as in mmdet's ``FCOSHead``. Distances are relu(scale * x) in pixels (official code),
         centerness comes from the box branch with ``centerness_on_reg``.
 
@@ -42,12 +44,14 @@ class DynamicFCOSHead(FCOSHead):
         *args: Any,
         correlations: Mapping[int, dict[str, Any]] | None = None,
         target_class: int = 0,
+        scale_start: Sequence[float] | None = None,
         **kwargs: Any,
     ) -> None:
         self._places: dict[int, dict[str, Any]] = {
             int(place): dict(config) for place, config in sorted((correlations or {}).items())
         }
         self.target_class = target_class
+        self._scale_start = scale_start
         super().__init__(*args, **kwargs)
 
     def _init_layers(self) -> None:
@@ -58,6 +62,8 @@ class DynamicFCOSHead(FCOSHead):
                 f'correlations stand at places 0 to {self.stacked_convs} of {self.stacked_convs} '
                 f'convolutions, got {bad}'
             )
+        if self._scale_start is not None:
+            self.scales = nn.ModuleList(Scale(start) for start in self._scale_start)
         self.cls_correlations = self._make_correlations()
         self.reg_correlations = self._make_correlations()
         # mmengine's list, through which init_weights reaches its modules
@@ -121,7 +127,11 @@ class DynamicFCOSHead(FCOSHead):
             # up to thousands of pixels: at least float32, also under autocast
             precise = raw.to(torch.promote_types(raw.dtype, torch.float32))
             distances = self.scales[level](precise).relu()
-            maps = (self.conv_cls(cls), distances, self.conv_centerness(reg if self.centerness_on_reg else cls))
+            maps = (
+                self.conv_cls(cls),
+                distances,
+                self.conv_centerness(reg if self.centerness_on_reg else cls),
+            )
             for found, out in zip(maps, outputs, strict=True):
                 out.append(found)
         return outputs
@@ -153,7 +163,8 @@ class DynamicFCOSHead(FCOSHead):
         """
         scores, distances, centerness = ([level.to(limits.dtype) for level in out] for out in outputs)
         levels = [
-            self._best_points(*maps) for maps in zip(scores, distances, centerness, self._points(scores), strict=True)
+            self._best_points(*maps)
+            for maps in zip(scores, distances, centerness, self._points(scores), strict=True)
         ]
         boxes, final = (torch.cat(leaf, 1) for leaf in zip(*levels, strict=True))
         boxes = torch.minimum(boxes.clamp(min=0), limits[:, None])

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from mmcv.cnn import ConvModule
 from mmcv.ops import RoIAlign
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -30,10 +31,11 @@ class ReIDHead(BaseModule):
 
     Backbone maps are merged at the finest stride (1x1 convolutions, upsampled and added), refined by a 3x3
     convolution, and pooled over each box into a small grid; a linear layer turns the grid into D numbers.
+    The norm behind the last convolution centres the map: where all values are positive, all boxes look alike.
 
     Args:
         in_channels, strides: of the backbone's outputs, finest first.
-        channels: of the merged map.
+        channels: of the merged map. norm_cfg: norms of the convolutions.
         embed_dims: D.
         num_identities: classes of the identity loss, ``ClipDataset.num_identities``; 0: no such loss.
         grid_size: cells of the grid along a box's sides.
@@ -51,6 +53,7 @@ class ReIDHead(BaseModule):
         num_identities: int = 0,
         grid_size: int = 4,
         temperature: float = 0.1,
+        norm_cfg: dict[str, Any] | None = None,
         loss_identity: dict[str, Any] | None = None,
         loss_metric: dict[str, Any] | None = None,
         init_cfg: dict | None = None,
@@ -64,8 +67,11 @@ class ReIDHead(BaseModule):
         self.stride = strides[0]
         self.num_identities = num_identities
         self.temperature = temperature
-        self.lateral_convs = nn.ModuleList(nn.Conv2d(width, channels, 1) for width in in_channels)
-        self.map_conv = nn.Conv2d(channels, channels, 3, padding=1)
+        norm = norm_cfg or dict(type='BN')
+        self.lateral_convs = ModuleList(
+            ConvModule(width, channels, 1, norm_cfg=norm, inplace=False) for width in in_channels
+        )
+        self.map_conv = ConvModule(channels, channels, 3, padding=1, norm_cfg=norm, act_cfg=None)
         self.roi_align = RoIAlign(grid_size, 1 / self.stride, sampling_ratio=2)
         self.embedding = nn.Linear(channels * grid_size**2, embed_dims)
         self.classifier = nn.Linear(embed_dims, num_identities) if num_identities else None
@@ -81,7 +87,8 @@ class ReIDHead(BaseModule):
         for level in reversed(finer):
             # not nearest: what a box gets would depend on where it lies in a coarse cell
             merged = level + functional.interpolate(merged, size=level.shape[-2:], mode='bilinear')
-        return self.map_conv(merged).relu()
+        refined: Tensor = self.map_conv(merged)
+        return refined
 
     def embed(self, maps: Tensor, boxes: Tensor, frames: Tensor) -> Tensor:
         """Embeddings (R, D) of unit length, at least float32.

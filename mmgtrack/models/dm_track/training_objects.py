@@ -11,7 +11,7 @@ from mmgtrack.models.pairs import Detections
 from mmgtrack.structures import ClipSample
 
 SAME, OTHER = 0.6, 0.3
-"""Ours: a detection that overlaps a target this much shows it; below, it shows something else."""
+"""Ours: a detection with this IoU shows the target; one of which less lies on objects shows something else."""
 
 _IDS = 1 << 32  # more than any id of an object in its sample
 
@@ -49,16 +49,18 @@ def found_objects(
     """What the detector takes for the targets, in the search images: targets again, and their look-alikes.
 
     found: (P, K) boxes; frames: (P,) image of each pair; annotated: those of the search images; targets: (P,)
-    instance that each pair looks for. Boxes between ``OTHER`` and ``SAME`` are left out, as are those on
-    another annotated object; every look-alike is an instance of its own.
+    instance that each pair looks for. Boxes that show the target in part, or another annotated object, are
+    left out; every look-alike is an instance of its own.
     """
     owner = frames.repeat_interleave(found.scores.shape[1])
     wanted = targets.repeat_interleave(found.scores.shape[1])
     boxes, valid = found.boxes.flatten(0, 1), found.valid.flatten()
-    overlaps = bbox_overlaps(boxes, annotated.boxes) * (owner[:, None] == annotated.frames)
+    together = owner[:, None] == annotated.frames
+    overlaps = bbox_overlaps(boxes, annotated.boxes) * together
+    covered = bbox_overlaps(boxes, annotated.boxes, mode='iof') * together
     mine = annotated.instances == wanted[:, None]
     same = valid & ((overlaps >= SAME) & mine).any(1)
-    other = valid & (overlaps < OTHER).all(1)
+    other = valid & (covered < OTHER).all(1)  # nor a part of an annotated object
     unique = -1 - torch.arange(len(boxes), device=boxes.device)
     chosen = (same | other).nonzero()[:, 0]
     instances = torch.where(same, wanted, unique)[chosen]

@@ -32,12 +32,14 @@ class CorrelationNeck(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        config = {'type': 'mmgtrack.DynamicCorrelation', **(correlation or {}), 'channels': neck['out_channels']}
+        config = {
+            'type': 'mmgtrack.DynamicCorrelation',
+            **(correlation or {}),
+            'channels': neck['out_channels'],
+        }
         self.neck = MODELS.build(neck)
         self.num_levels = num_levels
-        self.correlations = ModuleList(
-            MODELS.build(config) for _ in range(1 if share_levels else num_levels)
-        )
+        self.correlations = ModuleList(MODELS.build(config) for _ in range(1 if share_levels else num_levels))
 
     @property
     def num_numbers(self) -> int:
