@@ -14,10 +14,12 @@ from mmengine.config import Config
 
 from mmgtrack import Tracker
 from mmgtrack.apis.candidate_cache import CandidateCache, search_clip
+from mmgtrack.apis.models import build_network
+from mmgtrack.association import AssociationRules
 from mmgtrack.datasets import look_alike_clip, synthetic_clip, write_sequence
 from mmgtrack.errors import DataError, InputError
-from mmgtrack.evaluation.choices import top_1
-from tests.trackers import CONFIGS, SMALL, small_global_track
+from mmgtrack.evaluation.choices import associated, top_1
+from tests.trackers import CONFIGS, SMALL, small_global_track, spread_weights
 
 TOOL = Path(__file__).parents[2] / 'tools/analysis/distractors.py'
 BLIND = ['top-1', 'association without re-id']
@@ -32,6 +34,20 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     small.dump(folder / 'small.py')
     torch.save({'state_dict': small_global_track().state_dict()}, folder / 'small.pth')
     return [folder / 'small.py', folder / 'small.pth']
+
+
+@pytest.fixture(scope='module')
+def dm_track(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Config and checkpoint of the light DMTrack on small images."""
+    folder = tmp_path_factory.mktemp('dm_track')
+    config = Config.fromfile(CONFIGS / 'dmtrack_mobilenetv2_lite.py')
+    config.merge_from_dict({'model.data_preprocessor.resize': (96, 72), 'model.association.low_score': 0.0})
+    config.dump(folder / 'dm.py')
+    torch.manual_seed(0)
+    tracker = build_network(config)
+    spread_weights(tracker)
+    torch.save({'state_dict': tracker.state_dict()}, folder / 'dm.pth')
+    return [folder / 'dm.py', folder / 'dm.pth']
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
@@ -136,6 +152,31 @@ def test_top_1_is_what_the_tracker_does(model: list[Path]) -> None:
     choice = top_1(search_clip(tracker, clip.frames, clip.boxes[0, 0]))
     np.testing.assert_allclose(choice.boxes, tracks.boxes[:, 0], atol=1e-5)
     np.testing.assert_allclose(choice.scores, tracks.scores[:, 0], atol=1e-7)
+
+
+def test_association_is_what_dmtrack_does(dm_track: list[Path]) -> None:
+    tracker = Tracker(*dm_track)
+    clip = look_alike_clip(1, num_frames=12)
+    tracks, _ = tracker.track(clip.frames[1:], tracker.encode(clip.frames[0], clip.boxes[0, :1]))
+    found = search_clip(tracker, clip.frames, clip.boxes[0, 0])
+    choice = associated(found, tracker.model.association)
+    np.testing.assert_allclose(choice.boxes, tracks.boxes[:, 0], atol=1e-4)
+    np.testing.assert_allclose(choice.scores, tracks.scores[:, 0], atol=1e-6)
+    assert len(set(choice.tracklets.ids)) > 1
+    assert not np.allclose(choice.boxes, associated(found, AssociationRules(low_score=1.0)).boxes)
+
+
+def test_four_choices_with_embeddings(
+    dm_track: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip('trackeval')
+    run(monkeypatch, *dm_track, '--seeds', '0', '--cache', tmp_path, '--json', tmp_path / 'out.json')
+    report = json.loads((tmp_path / 'out.json').read_text())
+    assert list(report['means']) == ['top-1', 're-id', 'association', 'association without re-id']
+    assert report['rules']['low_score'] == 0  # of the model's own config
+    run(monkeypatch, *dm_track, '--seeds', '0', '--cache', tmp_path, '--csv', tmp_path / 'out.csv')
+    lines = list(csv.DictReader((tmp_path / 'out.csv').read_text().splitlines()))
+    assert [float(line['auc']) for line in lines] == [row['auc'] for row in report['clips']]
 
 
 @pytest.mark.parametrize(
