@@ -19,6 +19,7 @@ TOOLS = (
     'tools/train.py',
     'tools/test.py',
     'tools/analysis/benchmark.py',
+    'tools/analysis/distractors.py',
     'tools/analysis/evaluation_speed.py',
     'tools/analysis/fast_path.py',
     'tools/analysis/get_flops.py',

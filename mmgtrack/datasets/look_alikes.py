@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, pi, sin
 
 import cv2
 import numpy as np
@@ -68,7 +68,7 @@ def look_alike_clip(
     still = _ground(rng, size)
     walls = [(box, _muted(texture(rng, (box[3] - box[1], box[2] - box[0]), 14, 45))) for box in scene.walls]
     order = rng.permutation(len(sprites))  # the last is nearest
-    light = 1 + _DIM * _swing(np.arange(num_frames), rng.uniform(0, 2 * np.pi), 50)
+    light_phase = rng.uniform(0, 2 * pi)
     frames = np.empty((num_frames, *size, 3), np.uint8)
     boxes = np.full((num_frames, len(sprites), 4), np.nan, np.float32)
     for frame in range(num_frames):
@@ -78,9 +78,10 @@ def look_alike_clip(
         for box, picture in walls:
             canvas.cover(box, picture)
         noise = rng.standard_normal(canvas.colours.shape, np.float32) * _NOISE
-        frames[frame] = np.clip(canvas.colours * light[frame] + noise, 0, 255)
+        light = 1 + _DIM * _swing(frame, light_phase, 50)
+        frames[frame] = np.clip(canvas.colours * light + noise, 0, 255)
         boxes[frame] = canvas.boxes(len(sprites))
-    return SyntheticClip(frames, boxes, np.isfinite(boxes).all(-1))
+    return SyntheticClip(frames, boxes, np.isfinite(boxes[..., 0]))
 
 
 @dataclass
@@ -142,7 +143,7 @@ def _sprites(rng: np.random.Generator, count: int, extent: float, detail: int) -
         scale = rng.uniform(*_SIZES)
         scaled = cv2.resize(np.dstack([pattern + own, alpha]), None, fx=scale, fy=scale)
         colours = np.clip(scaled[..., :3], 0, 255)
-        sprites.append(_Sprite(colours, scaled[..., 3], rng.uniform(0, 2 * np.pi, 2)))
+        sprites.append(_Sprite(colours, scaled[..., 3], rng.uniform(0, 2 * pi, 2)))
     return sprites
 
 
@@ -165,16 +166,16 @@ def _posed(sprite: _Sprite, centre: np.ndarray, frame: int) -> tuple[np.ndarray,
     angle = _TURN * _swing(frame, sprite.phases[1], 40)
     side = ceil(1.2 * np.hypot(height, width))
     corner = np.floor(centre - side / 2).astype(int)
-    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, scale)
-    matrix[:, 2] += centre - corner - 0.5 - ((width - 1) / 2, (height - 1) / 2)
-    warp = dict(M=matrix, dsize=(side, side), flags=cv2.INTER_LINEAR)
-    colours = cv2.warpAffine(sprite.colours, borderMode=cv2.BORDER_REPLICATE, **warp)
-    return colours, cv2.warpAffine(sprite.alpha, **warp), corner
+    middle = (width - 1) / 2, (height - 1) / 2  # of its pixels' centres
+    matrix = np.asarray(cv2.getRotationMatrix2D(middle, angle, scale), float)
+    matrix[:, 2] += centre - corner - 0.5 - middle
+    colours = cv2.warpAffine(sprite.colours, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
+    return colours, cv2.warpAffine(sprite.alpha, matrix, (side, side)), corner
 
 
-def _swing(frames: np.ndarray | int, phase: float, period: float) -> np.ndarray:
+def _swing(frame: int, phase: float, period: float) -> float:
     """A wave between -1 and 1."""
-    return np.sin(2 * np.pi * np.asarray(frames) / period + phase)
+    return sin(2 * pi * frame / period + phase)
 
 
 def _ground(rng: np.random.Generator, size: Sequence[int]) -> np.ndarray:

@@ -107,13 +107,13 @@ def choices(rules: AssociationRules, weight: float, *, has_embeddings: bool) -> 
 def _highest(found: FoundBoxes, ranking: np.ndarray) -> Choice:
     """The usable candidate with the highest rank (F, K); a frame without any repeats the last box."""
     usable = found.usable
-    best = np.where(usable, ranking, -np.inf).argmax(1)[:, None]
-    there = usable.any(1)
-    boxes = np.concatenate([found.given[None], np.take_along_axis(found.boxes, best[..., None], 1)[:, 0]])
-    latest = np.maximum.accumulate(np.concatenate([[0], np.where(there, np.arange(1, len(boxes)), 0)]))[1:]
-    scores = np.where(there, np.take_along_axis(found.scores, best, 1)[:, 0], 0)
+    best = np.where(usable, ranking, -np.inf).argmax(1)
+    frames = np.arange(len(best))
+    there = usable[frames, best]
+    boxes = np.concatenate([found.given[None], found.boxes[frames, best]])
+    latest = np.maximum.accumulate(np.where(there, frames + 1, 0))  # 0 is the given box
     chosen = np.where(there[:, None], boxes[1:], np.nan)
-    return Choice(boxes[latest], scores, mot_rows(chosen[:, None]))
+    return Choice(boxes[latest], np.where(there, found.scores[frames, best], 0), mot_rows(chosen[:, None]))
 
 
 def _rows(boxes: np.ndarray, owners: np.ndarray) -> MotRows:
