@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -108,7 +109,9 @@ def test_sequences_have_no_annotated_distractors(
     assert (tmp_path / 'bars.svg').read_bytes().startswith(b'<?xml')
 
 
-def test_thresholds_and_grids(model: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thresholds_and_grids(
+    model: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip('trackeval')
     words = [*model, '--seeds', '3', '--cache', tmp_path, '--json', tmp_path / 'out.json']
     run(monkeypatch, *words, '--set', 'association.low_score=0.01', 'association.confirm_hits=4')
@@ -117,6 +120,7 @@ def test_thresholds_and_grids(model: list[Path], tmp_path: Path, monkeypatch: py
     run(monkeypatch, *words, '--grid', 'association.smoothing=0.5,0.8', 'association.gate=20')
     report = json.loads((tmp_path / 'out.json').read_text())
     assert list(report['means']) == ['smoothing=0.5 gate=20', 'smoothing=0.8 gate=20']
+    assert len(re.findall(r'^smoothing=0\.[58] gate=20 +\d', capsys.readouterr().out, re.MULTILINE)) == 2
 
 
 def test_what_is_kept_is_what_was_found(model: list[Path], tmp_path: Path) -> None:

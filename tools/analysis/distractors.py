@@ -174,12 +174,24 @@ def summary(rows: Items[Row]) -> Means:
 
 
 def print_means(means: Means, clips: int) -> None:
-    """A row for every measure that is known, a column for every choice."""
-    measures = list(next(iter(means.values())))
-    shown = [m for m in measures if any(np.isfinite(of[m][0]) for of in means.values())]
-    rows = [[m.replace('_', ' '), *(with_bounds(m, *of[m]) for of in means.values())] for m in shown]
+    """A row for every measure, a column for every choice."""
+    rows = [[m.replace('_', ' '), *(with_bounds(m, *of[m]) for of in means.values())] for m in known(means)]
     print(f'mean of {clips} clips and its bounds of 95 %, in percent; switches are counted')
     print_table(['', *means], rows)
+
+
+def print_grid(means: Means, clips: int) -> None:
+    """A row for every combination of thresholds, those with the fewest frames on a distractor first."""
+    names = sorted(means, key=lambda name: (means[name]['on_distractor'][0], -means[name]['auc'][0]))
+    rows = [[name, *(cell(m, means[name][m][0]) for m in known(means))] for name in names]
+    print(f'mean of {clips} clips, in percent; switches are counted')
+    print_table(['association', *(m.replace('_', ' ') for m in known(means))], rows)
+
+
+def known(means: Means) -> list[str]:
+    """Measures that have a value for some choice."""
+    measures = next(iter(means.values()))
+    return [m for m in measures if any(np.isfinite(of[m][0]) for of in means.values())]
 
 
 def with_bounds(measure: str, value: float, low: float, high: float) -> str:
@@ -296,10 +308,13 @@ def main() -> None:
     ways = asked_ways(args, rules, has_embeddings)
     rows = compare(CandidateCache(tracker, args.cache), clips, total, ways)
     means, count = summary(rows), len({row.clip for row in rows})
-    if args.sequences is not None:
-        print_clips(rows)
-        print()
-    print_means(means, count)
+    if args.grid:
+        print_grid(means, count)
+    else:
+        if args.sequences is not None:
+            print_clips(rows)
+            print()
+        print_means(means, count)
     if args.csv is not None:
         write_csv(rows, args.csv)
     if args.json is not None:
