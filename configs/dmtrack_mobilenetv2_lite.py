@@ -1,4 +1,4 @@
-# DMTrack on MobileNetV2 with a 64-channel pyramid: detection, re-identification and association for processors.
+# DMTrack on MobileNetV2 with a 64-channel pyramid, for processors: detection, re-identification, association.
 # Model card: docs/models/dmtrack_mobilenetv2_lite.md
 _base_ = [
     './_base_/datasets/demo_data.py',
@@ -8,9 +8,9 @@ _base_ = [
 
 channels = 64
 strides = [8, 16, 32]
-norm = dict(type='BN')  # folded into the convolutions for tracking, which the published group norm is not
-# two generated convolutions a branch, as published: before the first ordinary one, and behind the last one and
-# an encoder
+norm = dict(type='BN')  # folded for tracking, which the published group norm cannot be
+# two generated convolutions a branch, as published: before the first ordinary one, and behind the last one
+# and an encoder
 generated = dict(
     groups=1, pooled=True, project_out=False, act_cfg=dict(type='ReLU', inplace=True), plain_start=True,
     init_cfg=dict(type='Normal', layer='Conv2d', std=0.05))
@@ -37,10 +37,10 @@ model = dict(
         center_sampling=True,
         centerness_on_reg=True,
         norm_cfg=norm,
-        correlations={
-            0: generated,
-            2: dict(generated, project_search=True, search_size=1, search_channels=32),
-        },
+        correlations=[
+            dict(generated, place=0),
+            dict(generated, place=2, project_search=True, search_size=1, search_channels=32),
+        ],
         scale_start=[16, 32, 64],
         loss_bbox=dict(type='IoULoss', loss_weight=1.0),
         init_cfg=dict(

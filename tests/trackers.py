@@ -73,6 +73,52 @@ def fast_global_track() -> BaseTracker:
     return tracker
 
 
+# the light DMTrack at a quarter of its width
+SMALL_DM_TRACK: dict[str, Any] = {
+    'model.data_preprocessor.resize': (96, 64),
+    'model.backbone.widen_factor': 0.25,
+    'model.backbone.init_cfg': None,
+    'model.neck.in_channels': [8, 24, 40],
+    'model.neck.out_channels': 16,
+    'model.bbox_head.in_channels': 16,
+    'model.bbox_head.feat_channels': 16,
+    'model.bbox_head.scale_start': [6, 12, 24],
+    'model.bbox_head.correlations.1.search_channels': 8,
+    'model.roi_extractor.out_channels': 16,
+    'model.re_id_head.in_channels': [8, 24, 40],
+    'model.re_id_head.channels': 8,
+    'model.re_id_head.embed_dims': 16,
+    'model.batch_frames': 4,
+}
+
+
+def small_dm_track(only: dict[str, Any] | None = None, **options: Any) -> BaseTracker:
+    """The light DMTrack, on frames of at most 96x64 pixels. only: the options that make it small."""
+    config = Config.fromfile(CONFIGS / 'dmtrack_mobilenetv2_lite.py')
+    config.merge_from_dict({**(SMALL_DM_TRACK if only is None else only), **options})
+    torch.manual_seed(0)
+    tracker = build_network(config)
+    tracker.init_weights()
+    spread_weights(tracker)
+    tracker.name = 'small_dm_track'
+    return tracker.eval()
+
+
+def guided_neck() -> BaseTracker:
+    """The same with one correlation a level behind its neck, and an ordinary FCOS head."""
+    neck = dict(type='FPN', in_channels=[8, 24, 40], out_channels=16, num_outs=3)
+    guided = dict(_delete_=True, type='mmgtrack.CorrelationNeck', neck=neck, num_levels=3)
+    without = {key: value for key, value in SMALL_DM_TRACK.items() if '.neck.' not in key}
+    return small_dm_track(only=without, **{'model.neck': guided, 'model.bbox_head.correlations': None})
+
+
+def fast_dm_track() -> BaseTracker:
+    """The same on the fast path."""
+    tracker = small_dm_track()
+    speed_up(tracker)
+    return tracker
+
+
 def small_coder(layers: int, *attentions: str) -> dict[str, Any]:
     """Arguments of a thin encoder or decoder."""
     attention = dict(
@@ -136,6 +182,10 @@ def fast_stark() -> BaseTracker:
 TRACKERS: dict[str, Callable[[], BaseTracker]] = {
     'global_track': small_global_track,
     'global_track_fast': fast_global_track,
+    'dm_track': small_dm_track,
+    'dm_track_fast': fast_dm_track,
+    'dm_track_neck': guided_neck,
+    'dm_track_best_box': lambda: small_dm_track(**{'model.association': None, 'model.re_id_head': None}),
     'stark': small_stark,
     'stark_fast': fast_stark,
     'stark_updated_query': lambda: small_stark('ablations/stark_s50_updated_query'),

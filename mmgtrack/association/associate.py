@@ -78,7 +78,7 @@ def _recovered(
         return tracklets, matched
     tracklets, matched = recovery.taken_over(tracklets, row), matched.copy()
     matched[[0, row]] = matched[[row, 0]]
-    if better:
+    if not back:
         return tracklets, matched
     rest = np.arange(len(tracklets)) != row  # there the lost target is now
     return tracklets.take(rest), matched[rest]
@@ -97,9 +97,10 @@ def _choice(
     target = matched[0]
     if target >= 0:
         return int(seen.index[target]), -1, float(values[target])
-    explained = matched[tracklets.is_distractor(rules)]
     possible = ~barred
-    possible[explained[explained >= 0]] = False
+    if tracklets.missed[0] <= rules.doubt_after:
+        explained = matched[tracklets.is_distractor(rules)]
+        possible[explained[explained >= 0]] = False
     if not possible.any():
         return -1, -1, 0.0
     guess = int(np.where(possible, values, -1).argmax())

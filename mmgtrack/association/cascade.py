@@ -42,7 +42,7 @@ def match(
         if with_target:
             cost[0, denied[columns]] = np.inf
         chosen_rows, chosen = assign(cost, limit)
-        if with_target and _is_claimed(cost, chosen_rows, chosen, limit, rules.claim_margin):
+        if with_target and _is_claimed(cost, chosen_rows, chosen, limit):
             cost[0] = np.inf
             free_rows[0] = False
             chosen_rows, chosen = assign(cost, limit)
@@ -52,16 +52,15 @@ def match(
     return matched
 
 
-def _is_claimed(cost: np.ndarray, rows: np.ndarray, columns: np.ndarray, limit: float, margin: float) -> bool:
-    """Whether a distractor wants the target's candidate at a lower cost, and gets worse than that.
+def _is_claimed(cost: np.ndarray, rows: np.ndarray, columns: np.ndarray, limit: float) -> bool:
+    """Whether a distractor wants the target's candidate at a lower cost than the target, and gets worse.
 
     cost: (T, K), row 0 the target, the others confirmed. The sum of all costs may be least where the target
-    takes what is another's: then nobody knows whose it is, and the target waits. ``margin``: how much worse
-    the distractor may get.
+    takes what is another's: then nobody knows whose it is, and the target waits.
     """
     if not len(rows) or rows[0] != 0:
         return False
     wanted = cost[:, columns[0]]
     given = np.full(len(cost), limit)  # what staying without a candidate costs
     given[rows] = cost[rows, columns]
-    return bool((wanted + margin < given)[(wanted < wanted[0])].any())
+    return bool(((wanted < wanted[0]) & (wanted < given)).any())

@@ -26,12 +26,15 @@ def joint_distance(
     if apart is None:
         apart = _motion_distance(tracklets, seen)
     appearance = looks.distance(target_look(tracklets, rules), seen.looks)
-    place = np.minimum(apart / rules.gate, 1)
-    score = np.abs(tracklets.scores[:, None] - seen.scores)
+    blind = np.abs(tracklets.scores[:, None] - seen.scores)
+    blind *= rules.score_weight
+    blind += np.minimum(apart * (rules.motion_weight / rules.gate), rules.motion_weight)
     rest = rules.motion_weight + rules.score_weight
-    blind = (rules.motion_weight * place + rules.score_weight * score) / rest
-    cost = (rules.appearance_weight * appearance + rest * blind) / (rules.appearance_weight + rest)
-    return np.where(np.isnan(appearance), blind, cost)
+    cost = blind + rules.appearance_weight * appearance
+    cost /= rules.appearance_weight + rest
+    unknown = np.isnan(cost)
+    cost[unknown] = blind[unknown] / rest
+    return cost
 
 
 def overlap_cost(tracklets: Tracklets, seen: Observations, rules: AssociationRules) -> np.ndarray:
@@ -48,12 +51,28 @@ def target_look(tracklets: Tracklets, rules: AssociationRules) -> np.ndarray:
 
 def pairwise_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """IoU (T, K) of boxes (T, 4) and others (K, 4) xyxy of positive size."""
-    lower = np.maximum(boxes[:, None, :2], others[:, :2])
-    upper = np.minimum(boxes[:, None, 2:], others[:, 2:])
-    sides = np.maximum(upper - lower, 0)
-    inter = sides[..., 0] * sides[..., 1]
-    areas, other_areas = ((b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1]) for b in (boxes, others))
-    return inter / (areas[:, None] + other_areas - inter)
+    inter = _intersection(boxes, others)
+    return inter / (_areas(boxes)[:, None] + _areas(others) - inter)
+
+
+def contained(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Intersection (T, K) of boxes (T, 4) and others (K, 4) xyxy, as a share of the smaller area."""
+    return _intersection(boxes, others) / np.minimum(_areas(boxes)[:, None], _areas(others))
+
+
+def _areas(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+
+
+def _intersection(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(T, K) common area."""
+    return _common(boxes[:, [0, 2]], others[:, [0, 2]]) * _common(boxes[:, [1, 3]], others[:, [1, 3]])
+
+
+def _common(spans: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(T, K) length that spans (T, 2) and others (K, 2) share."""
+    upper = np.minimum(spans[:, 1, None], others[:, 1])
+    return np.maximum(upper - np.maximum(spans[:, 0, None], others[:, 0]), 0)
 
 
 def _motion_distance(tracklets: Tracklets, seen: Observations) -> np.ndarray:

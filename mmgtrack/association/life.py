@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from mmgtrack.association import looks, motion
-from mmgtrack.association.cost import target_look
+from mmgtrack.association.cost import contained, target_look
 from mmgtrack.association.observations import Observations
 from mmgtrack.association.rules import AssociationRules
 from mmgtrack.association.tracklets import Tracklets, started
@@ -34,21 +34,27 @@ def continued(
     means, covariances = motion.update(old.means, old.covariances, motion.measure(found.boxes))
     known_first = looks.known(old.first)[:, None]
     apart = looks.paired_distance(target_look(old, rules), found.looks)
-    recent = looks.smoothed(old.recent, found.looks, rules.smoothing)
+    # a plain mean at first: one look alone is much noise
+    share = np.maximum(1 / (old.hits + 1), 1 - rules.smoothing)
+    recent = looks.smoothed(old.recent, found.looks, share)
     recent = np.where((apart > rules.smoothing_limit)[:, None], old.recent, recent)
-    scores = rules.smoothing * old.scores + (1 - rules.smoothing) * found.scores
+    # what the target was marked with is no score of the detector
+    share[rows == 0] = np.maximum(1 / old.hits[rows == 0], 1 - rules.smoothing)
+    scores = old.scores + share * (found.scores - old.scores)
     is_seen = matched >= 0
+    boxes = _with(tracklets.boxes, rows, found.boxes)
+    beside = is_seen & is_seen[0] & (contained(boxes[:1], boxes)[0] < rules.part_overlap)
     return replace(
         tracklets,
         means=_with(tracklets.means, rows, means),
         covariances=_with(tracklets.covariances, rows, covariances),
-        boxes=_with(tracklets.boxes, rows, found.boxes),
+        boxes=boxes,
         scores=_with(tracklets.scores, rows, scores),
         first=_with(tracklets.first, rows, np.where(known_first, old.first, found.looks)),
         recent=_with(tracklets.recent, rows, recent),
         hits=tracklets.hits + is_seen,
         missed=np.where(is_seen, 0, tracklets.missed + 1),
-        beside=tracklets.beside + (is_seen & is_seen[0] & ~tracklets.is_target),
+        beside=tracklets.beside + beside,
     )
 
 

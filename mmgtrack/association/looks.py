@@ -39,7 +39,7 @@ def paired_distance(looks: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
     return np.maximum(1 - (looks * embeddings).sum(1), 0)
 
 
-def smoothed(recent: np.ndarray, embeddings: np.ndarray, old_weight: float) -> np.ndarray:
-    """Running mean (R, D) at length 1; the new where the old is unknown, the old where the new is."""
-    mean = unit(old_weight * recent + (1 - old_weight) * embeddings)
+def smoothed(recent: np.ndarray, embeddings: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Running mean (R, D) at length 1, of which the new is a share (R,); where one is unknown, the other."""
+    mean = unit(recent + share[:, None] * (embeddings - recent))
     return np.where(known(recent)[:, None], np.where(known(embeddings)[:, None], mean, recent), embeddings)

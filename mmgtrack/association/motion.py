@@ -66,9 +66,15 @@ def update(means: np.ndarray, covariances: np.ndarray, measured: np.ndarray) -> 
 
 def gating_distance(means: np.ndarray, covariances: np.ndarray, measured: np.ndarray) -> np.ndarray:
     """Squared Mahalanobis distance (R, K) of rows to measurements (K, 4)."""
-    whitening = np.linalg.inv(np.linalg.cholesky(_projected(means, covariances)))
-    offset = whitening @ means[:, :4, None]
-    return np.square(whitening @ measured.T - offset).sum(1)
+    # the four values are independent: the filter joins each with its own change only
+    scales = 1 / np.sqrt(np.diagonal(_projected(means, covariances), axis1=1, axis2=2))
+    total = np.zeros((len(means), len(measured)))
+    for expected, found, scale in zip(means[:, :4].T, measured.T, scales.T, strict=True):
+        offset = expected[:, None] - found
+        offset *= scale[:, None]
+        offset *= offset
+        total += offset
+    return total
 
 
 def _projected(means: np.ndarray, covariances: np.ndarray) -> np.ndarray:

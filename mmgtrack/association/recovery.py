@@ -37,12 +37,12 @@ def returned(tracklets: Tracklets, able: np.ndarray, rules: AssociationRules) ->
 def mistaken(tracklets: Tracklets, able: np.ndarray, rules: AssociationRules) -> int:
     """Row of the tracklet that looks more like the template than the target's own does, 0 for none.
 
-    able: (T,) bool, seen in this frame and not denied; the target's has to be seen, too. Running means of
-    looks count, so that one frame decides nothing.
+    able: (T,) bool, seen in this frame and not denied. Running means of looks count, so that one frame
+    decides nothing. Where the target's own is lost, this is how it is known that it followed another object.
     """
     own = looks.distance(tracklets.first[:1], tracklets.recent)[0]
     able = able & tracklets.is_confirmed(rules) & (own + rules.swap_margin <= own[0]) & ~tracklets.is_target
-    if tracklets.missed[0] or not able.any():
+    if not able.any():
         return 0
     return int(np.where(able, own, np.inf).argmin())
 

@@ -10,11 +10,7 @@ from typing_extensions import Self
 
 from mmgtrack.errors import InputError
 
-_COUNTS = {'confirm_hits', 'lost_buffer', 'max_tracklets', 'memory_size', 'distractor_frames'} | {
-    'recover_after',
-    'recover_hits',
-}
-_ANY_SIZE = {'gate', 'gate_growth'}  # the rest are shares, scores, distances or costs
+_ANY_SIZE = {'gate', 'gate_growth'}  # other fractions are shares, scores, distances or costs
 
 
 @dataclass(frozen=True)
@@ -31,22 +27,23 @@ class AssociationRules:
     What may be joined: ``gate`` is the largest squared Mahalanobis distance, larger by ``gate_growth`` of
     itself for each frame that the target is lost; ``match_limit`` the largest cost; ``iou_limit``,
     ``low_iou_limit`` and ``tentative_iou_limit`` the largest 1 - IoU of the later passes, and
-    ``iou_appearance_limit`` the largest distance of known looks there. ``claim_margin``: how much a
-    confirmed distractor may lose by the target's choice before that choice is void.
+    ``iou_appearance_limit`` the largest distance of known looks there.
 
     What is remembered: ``smoothing`` is the weight of the old in running means, ``smoothing_limit`` the
     largest distance of looks that still changes a tracklet's.
 
     Life: ``confirm_hits`` detections confirm a tracklet, ``lost_buffer`` frames without one end it (and the
     target's motion), ``max_tracklets`` and ``memory_size`` bound all tracklets and the distractors
-    remembered after their end. ``distractor_frames`` frames beside the target make a distractor.
+    remembered after their end. ``distractor_frames`` frames beside the target make a distractor; a box
+    that shares ``part_overlap`` of the smaller area with the target's may be a part of it and is not beside.
 
     Recovery: after ``recover_after`` lost frames a tracklet of ``recover_hits`` detections may become the
     target's, if its look is within ``recover_limit`` of the target's and nearer by ``recover_margin`` than
     to a distractor not in sight; without looks, if its score reaches ``recover_score``. A tracklet whose look
     is nearer to the template than that of the target's own by ``swap_margin`` changes places with it.
 
-    ``guess_weight``: share of the score that a guess keeps. ``same_detection_iou``: from this IoU on,
+    ``guess_weight``: share of the score that a guess keeps; ``doubt_after`` lost frames even a distractor is
+    guessed to be the target. ``same_detection_iou``: from this IoU on,
     candidates of two targets are one detection.
     """
 
@@ -58,13 +55,12 @@ class AssociationRules:
     score_weight: float = 0.1
     first_weight: float = 0.5
     gate: float = 37.95
-    gate_growth: float = 0.5
+    gate_growth: float = 0.2
     match_limit: float = 0.5
     iou_limit: float = 0.5
     low_iou_limit: float = 0.5
     tentative_iou_limit: float = 0.7
     iou_appearance_limit: float = 0.7
-    claim_margin: float = 0.0
     smoothing: float = 0.9
     smoothing_limit: float = 0.3
     confirm_hits: int = 2
@@ -72,13 +68,15 @@ class AssociationRules:
     max_tracklets: int = 300
     memory_size: int = 32
     distractor_frames: int = 3
+    part_overlap: float = 0.5
     recover_after: int = 3
     recover_hits: int = 2
     recover_limit: float = 0.3
     recover_margin: float = 0.05
     recover_score: float = 0.3
-    swap_margin: float = 0.2
+    swap_margin: float = 0.05
     guess_weight: float = 0.5
+    doubt_after: int = 60
     same_detection_iou: float = 0.7
 
     def __post_init__(self) -> None:
@@ -100,7 +98,7 @@ class AssociationRules:
 
 def _check(name: str, value: Any) -> None:
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if name in _COUNTS:
+    if type(getattr(AssociationRules, name)) is int:
         if not (isinstance(value, int) and number and value >= 1):
             raise InputError(f'association.{name} must be a whole number of at least 1, got {value!r}')
     elif not number or value < 0:

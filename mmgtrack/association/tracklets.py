@@ -24,7 +24,7 @@ class Tracklets:
     recent: (T, D) float64 of unit length, running mean of the look. nan: unknown.
     hits: (T,) int64, frames in which it was seen.
     missed: (T,) int64, frames since it was last seen.
-    beside: (T,) int64, frames in which it was seen together with the target.
+    beside: (T,) int64, frames in which it was seen together with the target, and apart from it.
     issued: (1,) int64, how many ids were given.
     """
 

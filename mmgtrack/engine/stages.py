@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils.flop_counter import flop_registry, register_flop_formula
 
 from mmgtrack.models.base import BaseTracker, GlobalSearchTracker, WindowTracker
+from mmgtrack.models.dm_track import DMTrack
 from mmgtrack.models.global_track import GlobalTrack
 from mmgtrack.models.stark import Stark
 
@@ -29,7 +30,21 @@ STAGES: dict[type, dict[str, str]] = {
         'rpn_head.propose_from': 'RPN proposals',
         'roi_head._extract': 'RoI pooling',
         'roi_head.detect': 'RoI head',
-        'mmgtrack.models.global_track.proposals:batched_greedy_nms': ': NMS',
+        'mmgtrack.models.detections:batched_greedy_nms': ': NMS',
+        'associate': 'association',
+    },
+    DMTrack: {
+        'data_preprocessor.view': 'preprocess',
+        'data_preprocessor.batch': 'preprocess',
+        'backbone': 'backbone',
+        'neck': 'neck',
+        'neck.modulate': 'dynamic convolutions of the neck',
+        're_id_head.read': 're-id map',
+        're_id_head.embed': 'embeddings',
+        'bbox_head.search': 'head',
+        'bbox_head.detect': 'boxes',
+        'mmgtrack.models.layers.dynamic_correlation:correlate_pairs': ': dynamic convolutions',
+        'mmgtrack.models.detections:batched_greedy_nms': ': NMS',
         'associate': 'association',
     },
     GlobalSearchTracker: {

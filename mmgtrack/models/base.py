@@ -205,6 +205,7 @@ class GlobalSearchTracker(BaseTracker):
 
         A frame without any finite candidate repeats the last box with score 0.
         """
+        candidates = candidates.padded(1)
         usable = candidates.valid & candidates.scores.isfinite() & candidates.boxes.isfinite().all(-1)
         first = usable.int().argmax(2, keepdim=True)  # candidates are sorted: the first usable is the best
         best = candidates.boxes.take_along_dim(first[..., None], 2)[:, :, 0]

@@ -55,6 +55,10 @@ class Candidates:
             raise InputError(f'top needs a count of at least 1, got {count}')
         return self._map(lambda leaf: leaf[:, :, :count])
 
+    def padded(self, count: int) -> 'Candidates':
+        """With at least ``count`` rows, the new ones not valid."""
+        return self._pad(max(0, count - self.scores.shape[2]))
+
     def to(self, device: torch.device | str) -> 'Candidates':
         """The same candidates on another device."""
         return self._map(lambda leaf: leaf.to(device))
@@ -63,7 +67,7 @@ class Candidates:
     def cat(cls, parts: Sequence['Candidates']) -> 'Candidates':
         """Join candidates of the same targets along the frames, padded to the largest K."""
         count = max(part.scores.shape[2] for part in parts)
-        padded = [part._pad(count - part.scores.shape[2]) for part in parts]
+        padded = [part.padded(count) for part in parts]
         joined = {name: torch.cat([getattr(part, name) for part in padded]) for name, _ in parts[0]._leaves()}
         return cls(**joined)
 

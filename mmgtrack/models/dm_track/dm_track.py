@@ -26,9 +26,9 @@ from mmgtrack.structures import Calibration, Candidates, ClipSample, State, Trac
 class DMTrackState(State):
     """What is known of the targets.
 
-    kernels: (M, L, n) numbers of the generated convolutions, a level; templates: (M, D) embedding of the first
-    frame, of unit length, D = 0 without a re-id head; tracklets: the fields of each target's ``Tracklets``,
-    none without association.
+    kernels: (M, L, n) numbers of the generated convolutions, a level; templates: (M, D) embedding of the
+    first frame, of unit length, D = 0 without a re-id head; tracklets: the fields of each target's
+    ``Tracklets``, none without association.
     """
 
     kernels: Tensor
@@ -56,8 +56,8 @@ class DMTrack(QuerySearchTracker, SingleStageDetector):
         batch_frames: frames a pass of ``track``.
         calibration: fields of ``Calibration``.
         inclusive_pixels: boxes of the network end at their last pixel (official code).
-        Everything else as in mmdet's ``SingleStageDetector``; ``bbox_head`` is a ``DynamicFCOSHead``, ``neck``
-        may be a ``CorrelationNeck``.
+        Everything else as in mmdet's ``SingleStageDetector``; ``bbox_head`` is a ``DynamicFCOSHead``, and
+        ``neck`` may be a ``CorrelationNeck``.
     """
 
     state_type: ClassVar[type[State]] = DMTrackState
@@ -160,7 +160,7 @@ class DMTrack(QuerySearchTracker, SingleStageDetector):
         chosen = torch.tensor(index, device=candidates.scores.device)
         scores = candidates.scores.new_tensor([[choice.score for choice in row] for row in choices])
         valid = chosen >= 0
-        best = candidates.boxes.take_along_dim(chosen.clamp(min=0)[..., None, None], 2)[:, :, 0]
+        best = candidates.padded(1).boxes.take_along_dim(chosen.clamp(min=0)[..., None, None], 2)[:, :, 0]
         return self.judge_history(best, scores, valid, state.boxes)
 
     def loss(self, inputs: dict[str, Tensor], data_samples: list[ClipSample]) -> dict[str, Any]:

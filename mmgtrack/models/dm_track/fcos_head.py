@@ -1,6 +1,6 @@
-"""FCOS head (Tian et al., ICCV 2019) with convolutions that are generated from the target, as DMTrack has it."""
+"""FCOS head (Tian et al., ICCV 2019) with convolutions that are generated from the target, as in DMTrack."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -25,9 +25,9 @@ class DynamicFCOSHead(FCOSHead):
     """Two branches of convolutions, in which dynamic correlations can stand at any place.
 
     Args:
-        correlations: place -> config without channels. Place n is before the n-th convolution of a branch,
-            counted from 0; ``stacked_convs`` is behind the last one. Each branch has correlations of its own.
-            The published head has one at 0 and one behind the last convolution, the latter with an encoder.
+        correlations: configs without channels, with a ``place`` each. Place n is before the n-th convolution
+            of a branch, counted from 0; ``stacked_convs`` is behind the last one. Each branch has its own.
+            The published head has one at 0, and one behind the last convolution that begins with an encoder.
             None: the maps come modulated, or the detector looks for any object.
         target_class: the class that is the target. The published head has two, 0 is never positive.
         scale_start: what the levels' scales start at; default 1 (official code). Ours: pixels that distances
@@ -42,25 +42,25 @@ class DynamicFCOSHead(FCOSHead):
     def __init__(
         self,
         *args: Any,
-        correlations: Mapping[int, dict[str, Any]] | None = None,
+        correlations: Sequence[dict[str, Any]] | None = None,
         target_class: int = 0,
         scale_start: Sequence[float] | None = None,
         **kwargs: Any,
     ) -> None:
-        self._places: dict[int, dict[str, Any]] = {
-            int(place): dict(config) for place, config in sorted((correlations or {}).items())
-        }
+        self._places: dict[int, dict[str, Any]] = {}
+        for config in correlations or ():
+            rest = dict(config)
+            self._places[rest.pop('place')] = rest
         self.target_class = target_class
         self._scale_start = scale_start
         super().__init__(*args, **kwargs)
 
     def _init_layers(self) -> None:
         super()._init_layers()
-        bad = [place for place in self._places if not 0 <= place <= self.stacked_convs]
-        if bad:
+        places = list(self._places)
+        if places != sorted(places) or not set(places) <= set(range(self.stacked_convs + 1)):
             raise InputError(
-                f'correlations stand at places 0 to {self.stacked_convs} of {self.stacked_convs} '
-                f'convolutions, got {bad}'
+                f'correlations stand at places from 0 to {self.stacked_convs}, in that order, got {places}'
             )
         if self._scale_start is not None:
             self.scales = nn.ModuleList(Scale(start) for start in self._scale_start)

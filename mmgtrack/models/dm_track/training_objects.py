@@ -11,7 +11,7 @@ from mmgtrack.models.pairs import Detections
 from mmgtrack.structures import ClipSample
 
 SAME, OTHER = 0.6, 0.3
-"""Ours: a detection with this IoU shows the target; one of which less lies on objects shows something else."""
+"""Ours: a detection of this IoU shows the target; one of which less lies on objects shows another thing."""
 
 _IDS = 1 << 32  # more than any id of an object in its sample
 

@@ -1,4 +1,4 @@
-"""Several dynamic correlations side by side, made from the same target and integrated by a 1x1 convolution."""
+"""Several dynamic correlations side by side, made from one target and integrated by a 1x1 convolution."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -48,6 +48,6 @@ class MultiKernelCorrelation(BaseModule):
         return torch.cat([branch.encode(targets) for branch in self.branches], dim=1)
 
     def search(self, features: Tensor, numbers: Tensor, frames: Tensor | None) -> Tensor:
-        """Target p sees frame ``frames[p]`` alone: (N, C, H, W) to (P, C, H, W); see ``DynamicCorrelation``."""
+        """Target p sees frame ``frames[p]`` alone: (N, C, H, W) to (P, C, H, W)."""
         parts = zip(self.branches, numbers.split(self.counts, dim=1), strict=True)
         return self.integrate(torch.cat([branch.search(features, part, frames) for branch, part in parts], 1))
