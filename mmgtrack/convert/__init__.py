@@ -25,6 +25,7 @@ class System:
 
 
 SYSTEMS = {
+    'dmtrack': System('dmtrack', "DMTrack's published detector, for the model dmtrack_dla34_official"),
     'globaltrack': System(
         'global_track', 'GlobalTrack with ResNet-50, for the model globaltrack_r50_official'
     ),

@@ -18,6 +18,7 @@ from mmgtrack.datasets.synthetic import SyntheticClip, synthetic_clip, write_seq
 from mmgtrack.datasets.tracking_net import TrackingNet
 from mmgtrack.datasets.transforms import (
     CropTarget,
+    FlagLost,
     KeepPadding,
     LoadFrame,
     RandomBlur,
@@ -48,6 +49,7 @@ __all__ = [
     'CropTarget',
     'DataSet',
     'EpochSampler',
+    'FlagLost',
     'FrameFilter',
     'GOT10k',
     'KeepPadding',

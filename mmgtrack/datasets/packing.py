@@ -106,17 +106,18 @@ def pack_role(results: dict[str, Any], min_side: float, lost_by: tuple[str, ...]
     """Turn a pipeline's output into tensors.
 
     Boxes are clipped to the image. A box with a side below ``min_side`` pixels, or flagged by a
-    transform (``gt_ignore_flags``), is doubtful; a box outside the image is gone.
+    transform (``gt_ignore_flags``), is doubtful; another that is outside the image is gone.
     """
     image = _planes(results['img'])
     boxes, usable = usable_boxes(results, min_side)
     ids = np.asarray(results['gt_bboxes_labels'], dtype=np.int64)
+    flagged = np.asarray(results['gt_ignore_flags'], dtype=bool)
     mask = results.get('mask')
     return RoleResult(
         image=torch.from_numpy(image),
         boxes=torch.from_numpy(boxes[usable]),
         ids=ids[usable],
-        doubtful=ids[~usable & (_least_sides(boxes) > 0)],
+        doubtful=ids[~usable & (flagged | (_least_sides(boxes) > 0))],
         scale=float(results.get('scale_factor', (1.0, 1.0))[0]),  # mmcv's Resize sets it
         flip=bool(results.get('flip', False)) and results.get('flip_direction') == 'horizontal',
         mask=None if mask is None else torch.from_numpy(np.ascontiguousarray(mask, dtype=bool)),

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from mmgtrack.datasets import (
+    FlagLost,
     LoadFrame,
     RandomBlur,
     RandomChannelOrder,
@@ -226,6 +227,36 @@ def test_shared_draws_depend_on_the_sample_alone_and_leave_the_others_alone() ->
                 assert np.random.random() == after[key, role]
     assert all(drawn[key, 1] == drawn[key, 2] for key, _ in drawn)
     assert len(set(drawn.values())) == 3 and len(set(after.values())) == 6
+
+
+CROP = [{'type': 'mmdet.MinIoURandomCrop', 'min_ious': (0.1,), 'min_crop_size': 0.3}]
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_boxes_that_a_crop_loses_are_flagged(
+    painted: Painted, colours: dict[int, tuple[int, int, int]], seed: int
+) -> None:
+    crop = FlagLost(CROP)
+    plain = crop.transforms.transforms[0]
+    image = painted((96, 128), BOXES)
+    with seeded(seed):
+        out = crop(results(image, BOXES))
+    with seeded(seed):
+        expected = plain(results(image, BOXES))
+    kept = len(expected['gt_bboxes_labels'])
+    np.testing.assert_array_equal(out['img'], expected['img'])
+    torch.testing.assert_close(out['gt_bboxes'].tensor[:kept], expected['gt_bboxes'].tensor)
+    assert out['gt_ignore_flags'].tolist() == [False] * kept + [True] * (2 - kept)
+    packed = pack_role(out, 1)
+    assert packed.ids.tolist() == expected['gt_bboxes_labels'].tolist()
+    assert packed.doubtful.tolist() == sorted({0, 1} - set(packed.ids.tolist()))
+
+
+def test_losing_nothing_flags_nothing(painted: Painted) -> None:
+    out = FlagLost([{'type': 'mmgtrack.RandomGrey', 'prob': 1.0}])(results(painted((96, 128), BOXES), BOXES))
+    assert not out['gt_ignore_flags'].any() and len(out['gt_bboxes_labels']) == 2
+    none = FlagLost(CROP)(results(np.zeros((96, 128, 3), np.uint8), BOXES[:0]))
+    assert len(none['gt_bboxes']) == len(none['gt_ignore_flags']) == 0
 
 
 def test_load_frame_names_the_missing_file() -> None:

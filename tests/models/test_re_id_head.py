@@ -23,7 +23,8 @@ BOXES = [[4.0, 6.0, 40.0, 30.0], [20.5, 3.25, 31.0, 60.0], [50.0, 40.0, 90.0, 60
 def head_of(**options: object) -> ReIDHead:
     torch.manual_seed(0)
     config = dict(type='mmgtrack.ReIDHead', in_channels=[6, 8, 10], strides=[4, 8, 16], channels=12)
-    return MODELS.build({**config, 'embed_dims': 16, **options})
+    head: ReIDHead = MODELS.build({**config, 'embed_dims': 16, **options})
+    return head.eval()
 
 
 def backbone_maps(num_images: int = 2, dtype: torch.dtype = torch.float32) -> list[Tensor]:
@@ -104,7 +105,7 @@ def test_precisions(
 def test_places_inside_the_box_count() -> None:
     """Left and right exchanged: a pooled mean would see no difference."""
     head = head_of(in_channels=[12], strides=[4])
-    maps = functional.interpolate(torch.rand(1, 12, 1, 2), size=(16, 16))
+    maps = functional.interpolate(torch.randn(1, 12, 1, 2), size=(16, 16))
     boxes, first = torch.tensor([[0.0, 0, 64, 64]]), torch.zeros(1, dtype=torch.long)
     exchanged = maps.flip(3)
     torch.testing.assert_close(maps.mean((2, 3)), exchanged.mean((2, 3)))
@@ -197,6 +198,30 @@ def test_metric_loss_equals_a_plain_loop(seed: int, numbers: list[tuple[int, int
     assert embeddings.grad is not None and embeddings.grad.isfinite().all()
 
 
+def test_metric_loss_equals_mmdets() -> None:
+    """Which has no way to leave the comparison with itself out, so that is a column less for each row."""
+    head, embeddings, instances = (
+        head_of(embed_dims=8).double(),
+        units(12),
+        torch.tensor([0, 1, 2] * 3 + [3, 4, 5]),
+    )
+    off_diagonal = ~torch.eye(12, dtype=torch.bool)
+    scores = (embeddings @ embeddings.T / head.temperature)[off_diagonal].view(12, 11)
+    labels = (instances[:, None] == instances)[off_diagonal].view(12, 11).long()
+    loss = MODELS.build(dict(type='mmdet.MultiPosCrossEntropyLoss'))
+    found = head.loss(embeddings, torch.full((12,), -1), instances)['loss_metric']
+    torch.testing.assert_close(found, loss(scores[:9], labels[:9]))  # the last three are one of a kind
+
+
+def test_thousands_of_look_alikes_cost_no_square_a_row() -> None:
+    embeddings = functional.normalize(torch.randn(4000, 16), dim=1).requires_grad_()
+    instances = torch.arange(4000)
+    instances[1] = 0
+    loss = head_of().loss(embeddings, torch.full((4000,), -1), instances)['loss_metric']
+    loss.backward()
+    assert loss.isfinite() and embeddings.grad is not None and embeddings.grad.isfinite().all()
+
+
 @pytest.mark.parametrize(
     ('identities', 'instances'),
     [([], []), ([-1], [0]), ([-1, -1], [0, 0]), ([-1, -1, -1], [0, 1, 2])],
@@ -248,6 +273,7 @@ def test_few_identities_can_be_learnt() -> None:
     """Four objects of random texture, in frames that were not trained on."""
     clip = synthetic_clip(16, size=(128, 192), num_targets=4, target_size=(28, 28), seed=1)
     head = head_of(in_channels=[3, 3], strides=[4, 8], num_identities=4)
+    head.train()
     optimizer = torch.optim.AdamW(head.parameters(), lr=3e-3)
     numbers = torch.arange(4).repeat(8)
     totals = []
@@ -261,6 +287,7 @@ def test_few_identities_can_be_learnt() -> None:
     assert totals[-1] < totals[0] / 10, totals[::10]
     boxes = torch.from_numpy(clip.boxes)
     clear = (box_iou(boxes[:, :, None], boxes[:, None]) > 0).sum(2) == 1  # hidden by no other
+    head.eval()
     with torch.no_grad():
         embeddings = embeddings_of(head, clip, range(16))
     known, held_out = (embeddings[part][clear[part]] for part in (slice(8), slice(8, 16)))

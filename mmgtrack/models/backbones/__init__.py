@@ -1,6 +1,8 @@
 """Backbones that mmdet lacks."""
 
+from mmgtrack.models.backbones.dla import DLA
+from mmgtrack.models.backbones.dla_up import DLAUpNet
 from mmgtrack.models.backbones.mobilenet_v2 import TruncatedMobileNetV2
 from mmgtrack.models.backbones.repvgg import RepVGG
 
-__all__ = ['RepVGG', 'TruncatedMobileNetV2']
+__all__ = ['DLA', 'DLAUpNet', 'RepVGG', 'TruncatedMobileNetV2']

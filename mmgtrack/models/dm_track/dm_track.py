@@ -102,6 +102,10 @@ class DMTrack(QuerySearchTracker, SingleStageDetector):
             templates = self.re_id_head.embed(features.identity, rois[:, 1:], rois[:, 0].long())
         return dict(kernels=numbers, templates=templates.to(rois.dtype), tracklets=((),) * len(rois))
 
+    def limits(self, views: Sequence[View]) -> Tensor:
+        # the image's far edges also where boxes end at their last pixel (official code)
+        return box_limits([view.shape for view in views], self.data_preprocessor.mean)
+
     @torch.no_grad()
     def encode(self, frame: Frame, boxes: Any) -> State:
         state = super().encode(frame, boxes)
@@ -170,13 +174,14 @@ class DMTrack(QuerySearchTracker, SingleStageDetector):
         assert isinstance(targets, DMTrackState)
         label = self.bbox_head.target_class
         truths = [truth for sample in data_samples for truth in self.search_truths(sample, label)]
-        shares = self.pair_shares(pairs.frames, len(data_samples))
+        # the mean over targets (official code), not over samples
+        shares = torch.full_like(targets.boxes[:, 0], 1 / len(truths))
         outputs = self._look(searches, targets.kernels, pairs.frames)
         losses = self.bbox_head.loss_of_pairs(outputs, truths, shares)
         if self.re_id_head is None:
             return losses
         shapes = [data_samples[n].img_shape['search'] for n in pairs.frames.tolist()]
-        limits = box_limits(shapes, targets.boxes, self.inclusive_pixels)
+        limits = box_limits(shapes, targets.boxes)
         found = self.bbox_head.detect(outputs, limits)
         re_id = self._re_id_loss((queries, searches), found, pairs.frames, data_samples)
         return losses | re_id if self.task_weights is None else self._weigh(losses, re_id)

@@ -207,9 +207,10 @@ class DynamicFCOSHead(FCOSHead):
 
     def _points(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """(H * W, 2) x, y of the cells' centres in network pixels, a level."""
-        sizes = [tuple(level.shape[-2:]) for level in maps]
-        points: list[Tensor] = self.prior_generator.grid_priors(sizes, maps[0].dtype, maps[0].device)
-        return points
+        return [
+            _centres(level.shape[-2:], stride, level)
+            for level, stride in zip(maps, self.prior_generator.strides, strict=True)
+        ]
 
     def loss_of_pairs(
         self, outputs: LevelMaps, truths: list[InstanceData], shares: Tensor
@@ -248,6 +249,15 @@ class DynamicFCOSHead(FCOSHead):
             _rows(centerness)[positive, 0], centred, weight=share / counts[mine], avg_factor=1.0
         )
         return losses
+
+
+def _centres(size: Sequence[int], stride: tuple[int, int], like: Tensor) -> Tensor:
+    """(H * W, 2) x, y of cells' centres, row by row. mmdet's own call of torch.meshgrid warns every user."""
+    y, x = (
+        (torch.arange(length, dtype=like.dtype, device=like.device) + 0.5) * step
+        for length, step in zip(size, reversed(stride), strict=True)
+    )
+    return torch.stack(torch.meshgrid(x, y, indexing='xy'), dim=-1).flatten(0, 1)
 
 
 def _rows(maps: Sequence[Tensor]) -> Tensor:

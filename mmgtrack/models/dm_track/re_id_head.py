@@ -35,13 +35,13 @@ class ReIDHead(BaseModule):
 
     Args:
         in_channels, strides: of the backbone's outputs, finest first.
-        channels: of the merged map. norm_cfg: norms of the convolutions.
+        channels: of the merged map.
         embed_dims: D.
         num_identities: classes of the identity loss, ``ClipDataset.num_identities``; 0: no such loss.
         grid_size: cells of the grid along a box's sides.
         temperature: divides the cosines in the metric loss (ours: common with normalised embeddings).
+        norm_cfg: norms of the convolutions.
         loss_identity: config of the classification loss; identities of -1 do not count.
-        loss_metric: config of a loss of (rows, columns) scores with labels 1, the same object, and 0.
     """
 
     def __init__(
@@ -55,7 +55,6 @@ class ReIDHead(BaseModule):
         temperature: float = 0.1,
         norm_cfg: dict[str, Any] | None = None,
         loss_identity: dict[str, Any] | None = None,
-        loss_metric: dict[str, Any] | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -78,7 +77,6 @@ class ReIDHead(BaseModule):
         self.loss_identity = MODELS.build(
             loss_identity or dict(type='mmdet.CrossEntropyLoss', ignore_index=-1, avg_non_ignore=True)
         )
-        self.loss_metric = MODELS.build(loss_metric or dict(type='mmdet.MultiPosCrossEntropyLoss'))
 
     def read(self, features: Sequence[Tensor]) -> Tensor:
         """Maps (N, channels, H, W) at the finest stride, of the backbone's outputs; no target is involved."""
@@ -97,9 +95,8 @@ class ReIDHead(BaseModule):
         image of each. A box without a size, with nan in it, or upside down gets some embedding of finite
         numbers.
         """
-        precise = torch.promote_types(
-            maps.dtype, torch.float32
-        )  # a coordinate of 1000 in half: off by pixels
+        # in half precision a coordinate of 1000 is off by pixels
+        precise = torch.promote_types(maps.dtype, torch.float32)
         inside = clip_boxes(boxes.detach().to(precise).nan_to_num(), self._size_of(maps))
         ends = torch.maximum(inside[:, :2], inside[:, 2:])
         rois = torch.cat([frames[:, None].to(precise), inside[:, :2], ends], dim=1)
@@ -141,13 +138,18 @@ class ReIDHead(BaseModule):
 
     def _metric(self, embeddings: Tensor, identities: Tensor, instances: Tensor) -> Tensor:
         """log(1 + sum over positives p and negatives n of exp((cos n - cos p) / temperature)), the mean of
-        all embeddings that have both.
+        all embeddings that have both (Pang et al., Quasi-Dense Similarity Learning, CVPR 2021).
+
+        The double sum is a product of two sums. mmdet's ``MultiPosCrossEntropyLoss`` adds up n * n numbers
+        for each embedding, which thousands of look-alikes do not allow.
         """
         same = (instances[:, None] == instances) | ((identities[:, None] == identities) & (identities >= 0))
         others = ~torch.eye(len(embeddings), dtype=torch.bool, device=embeddings.device)
         rows = (same & others).any(1) & ~same.all(1)
         if not rows.any():
             return embeddings.sum() * 0
-        # rows first: the loss compares each of their positives with each negative, n * n numbers a row
-        cosines = (embeddings[rows] @ embeddings.T)[others[rows]].unflatten(0, (-1, len(embeddings) - 1))
-        return self.loss_metric(cosines / self.temperature, same[rows][others[rows]].view_as(cosines).long())
+        scores = embeddings[rows] @ embeddings.T / self.temperature
+        positive, negative = (same & others)[rows], ~same[rows]
+        nearest = scores.masked_fill(~negative, -math.inf).logsumexp(1)
+        farthest = (-scores).masked_fill(~positive, -math.inf).logsumexp(1)
+        return functional.softplus(nearest + farthest).mean()
