@@ -20,6 +20,7 @@ TOOLS = (
     'tools/test.py',
     'tools/analysis/association_speed.py',
     'tools/analysis/benchmark.py',
+    'tools/analysis/distractors.py',
     'tools/analysis/evaluation_speed.py',
     'tools/analysis/fast_path.py',
     'tools/analysis/get_flops.py',
