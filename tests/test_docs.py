@@ -18,7 +18,9 @@ PAGES = [ROOT / 'README.md', ROOT / 'CHANGELOG.md', *sorted((ROOT / 'docs').rglo
 TOOLS = (
     'tools/train.py',
     'tools/test.py',
+    'tools/analysis/association_speed.py',
     'tools/analysis/benchmark.py',
+    'tools/analysis/distractors.py',
     'tools/analysis/evaluation_speed.py',
     'tools/analysis/fast_path.py',
     'tools/analysis/get_flops.py',

@@ -8,8 +8,9 @@ from scipy.sparse.csgraph import connected_components
 RESOLUTION = 1e-3
 """Costs that differ by less are equal: lapjv is several times as slow where many almost are."""
 
-DENSE = 0.1
-"""Share of possible pairs from which on all are solved as one: to look for parts would cost more."""
+DENSE, SMALL = 0.1, 1000
+"""From this share of possible pairs on, and up to this number of pairs, all are solved as one: to look for
+parts would cost more."""
 
 
 def assign(cost: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
@@ -51,7 +52,9 @@ def _solve(saving: np.ndarray) -> np.ndarray:
 def _components(possible: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Rows and columns of each set of tracklets and candidates that are connected by possible pairs."""
     counts = possible.sum(1)
-    if counts.sum() > DENSE * possible.size:
+    if not counts.any():  # lapjv writes beyond an empty matrix
+        return []
+    if possible.size <= SMALL or counts.sum() > DENSE * possible.size:
         return [(np.flatnonzero(counts), np.flatnonzero(possible.any(0)))]
     num_rows, num_columns = possible.shape
     size = num_rows + num_columns

@@ -18,7 +18,8 @@ def associate_together(
 ) -> list[tuple[Tracklets, Assignment]]:
     """``associate`` for M targets in the same frame, none of which gets what is another's.
 
-    Candidates of two targets are one detection from ``same_detection_iou`` on. The target whose candidate is
+    The candidate that overlaps another target's the most, from ``same_detection_iou`` on, is the same
+    detection. The target whose candidate is
     nearest to what was expected of it has it; the others associate again without.
     """
     results = [associate(own, *each, rules) for own, each in zip(tracklets, found, strict=True)]
@@ -38,9 +39,11 @@ def associate_together(
 
 
 def _is_same(box: np.ndarray, boxes: np.ndarray, rules: AssociationRules) -> np.ndarray:
-    """(K,) bool: which of boxes (K, 4) show what the box (4,) shows."""
+    """(K,) bool: which of boxes (K, 4) shows what the box (4,) shows; one at most, as two may be near."""
     with np.errstate(invalid='ignore', divide='ignore'):  # boxes as they came: nan is no box
-        return pairwise_iou(np.asarray(box)[None], np.asarray(boxes))[0] >= rules.same_detection_iou
+        overlap = pairwise_iou(np.asarray(box)[None], np.asarray(boxes))[0]
+    overlap = np.nan_to_num(overlap, nan=0)
+    return (overlap >= rules.same_detection_iou) & (overlap == overlap.max(initial=0))
 
 
 def _relies_on(assignment: Assignment, denied: np.ndarray) -> bool:

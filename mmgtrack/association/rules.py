@@ -10,8 +10,6 @@ from typing_extensions import Self
 
 from mmgtrack.errors import InputError
 
-_ANY_SIZE = {'gate', 'gate_growth'}  # other fractions are shares, scores, distances or costs
-
 
 @dataclass(frozen=True)
 class AssociationRules:
@@ -101,7 +99,11 @@ def _check(name: str, value: Any) -> None:
     if type(getattr(AssociationRules, name)) is int:
         if not (isinstance(value, int) and number and value >= 1):
             raise InputError(f'association.{name} must be a whole number of at least 1, got {value!r}')
+    elif name == 'gate':
+        if not number or value <= 0:
+            raise InputError(f'association.gate must be a number above 0, got {value!r}')
     elif not number or value < 0:
         raise InputError(f'association.{name} must be a number of at least 0, got {value!r}')
-    elif name not in _ANY_SIZE and value > 1:
+    elif name != 'gate_growth' and value > 1:
+        # the others are shares, scores, distances or costs
         raise InputError(f'association.{name} must be in [0, 1], got {value!r}')

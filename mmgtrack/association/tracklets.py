@@ -106,7 +106,7 @@ class Tracklets:
         return [field.name for field in fields(cls) if field.name != 'issued']
 
 
-def begin(box: np.ndarray, embedding: np.ndarray | None, rules: AssociationRules) -> Tracklets:
+def begin(box: np.ndarray, embedding: np.ndarray | None) -> Tracklets:
     """The tracklets of a target that was just marked: its own.
 
     box: (4,) xyxy frame pixels; embedding: (D,) its look, which stays the template; None for a tracker

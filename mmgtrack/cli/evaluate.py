@@ -85,7 +85,7 @@ def _check_targets(args: argparse.Namespace) -> None:
     from mmgtrack.files import check_target
 
     if args.plot is not None:
-        from mmgtrack.visualization.curves import check_suffix
+        from mmgtrack.visualization.figures import check_suffix
 
         check_suffix(args.plot)
     targets = [path for path in (args.json, args.csv, args.plot) if path is not None]

@@ -10,6 +10,7 @@ from mmgtrack.datasets.coco_instances import CocoInstances
 from mmgtrack.datasets.davis import DAVIS
 from mmgtrack.datasets.epoch_sampler import EpochSampler
 from mmgtrack.datasets.frame_filter import FrameFilter
+from mmgtrack.datasets.look_alikes import look_alike_clip
 from mmgtrack.datasets.oxuva import OxUvA
 from mmgtrack.datasets.sequence import Reader, Sequence, read_frame
 from mmgtrack.datasets.sequence_folder import SequenceFolder
@@ -75,6 +76,7 @@ __all__ = [
     'VideoBoxes',
     'available_data_sets',
     'find_data_set',
+    'look_alike_clip',
     'read_frame',
     'reader_config',
     'synthetic_clip',

@@ -12,7 +12,7 @@ from mmgtrack.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class SyntheticClip:
-    """N frames with M textured rectangles that move over a textured ground.
+    """N frames with M textured objects that move over a textured ground.
 
     - ``frames``: (N, H, W, 3) uint8 BGR.
     - ``boxes``: (N, M, 4) float32 xyxy pixels, exact (edges lie between pixels); nan rows where absent.
@@ -54,8 +54,8 @@ def synthetic_clip(
     if not (0 < target_size[0] < size[0] and 0 < target_size[1] < size[1]):
         raise InputError(f'target_size {target_size} does not fit into frames of size {size}')
     rng = np.random.default_rng(seed)
-    ground = _texture(rng, size, cell=8, contrast=40)
-    textures = [_texture(rng, target_size, cell=4, contrast=120) for _ in range(num_targets)]
+    ground = texture(rng, size, cell=8, contrast=40)
+    textures = [texture(rng, target_size, cell=4, contrast=120) for _ in range(num_targets)]
     corners = _paths(rng, num_frames, num_targets + num_lookalikes, size, target_size)
     present = np.ones((num_frames, num_targets), dtype=bool)
     for target, (first, end) in (absences or {}).items():
@@ -88,12 +88,17 @@ def write_sequence(clip: SyntheticClip, folder: str | Path) -> Path:
     return folder
 
 
-def _texture(rng: np.random.Generator, size: Sequence[int], cell: int, contrast: int) -> np.ndarray:
-    """Coloured noise of (height, width), smooth over ``cell`` pixels, about a random mean colour."""
-    cells = rng.integers(-contrast, contrast + 1, (size[0] // cell + 2, size[1] // cell + 2, 3))
+def texture(rng: np.random.Generator, size: Sequence[int], cell: int, contrast: int) -> np.ndarray:
+    """(H, W, 3) uint8 of ``smooth_noise`` about a random mean colour; size: (height, width)."""
+    noise = smooth_noise(rng, size, cell, contrast)
     mean = rng.integers(contrast, 256 - contrast, 3)
-    smooth = cv2.resize(cells.astype(np.float32), (size[1], size[0]), interpolation=cv2.INTER_CUBIC)
-    return np.clip(smooth + mean, 0, 255).astype(np.uint8)
+    return np.clip(noise + mean, 0, 255).astype(np.uint8)
+
+
+def smooth_noise(rng: np.random.Generator, size: Sequence[int], cell: int, contrast: int) -> np.ndarray:
+    """(H, W, 3) float32 coloured noise about 0, of about +-``contrast``, smooth over ``cell`` pixels."""
+    cells = rng.integers(-contrast, contrast + 1, (size[0] // cell + 2, size[1] // cell + 2, 3))
+    return cv2.resize(cells.astype(np.float32), (size[1], size[0]), interpolation=cv2.INTER_CUBIC)
 
 
 def _paths(

@@ -93,7 +93,7 @@ def compare(
     units = _units(first.parts)
     differences = _draw_differences(rule, first, second, score, units, num_draws, seed, report_progress)
     counted = differences[np.isfinite(differences)]
-    low, high = _bounds(counted)
+    low, high = bounds(counted)
     return Comparison(
         score,
         first.scores.values[score],
@@ -144,11 +144,12 @@ def _units(parts: Sequence[Part]) -> list[np.ndarray]:
     return [np.array(group) for group in indices.values()]
 
 
-def _bounds(differences: np.ndarray) -> tuple[float, float]:
-    if len(differences) == 0:
+def bounds(draws: np.ndarray) -> tuple[float, float]:
+    """Lowest and highest of the middle CONFIDENCE of (n,) draws; nan without any."""
+    if len(draws) == 0:
         return float('nan'), float('nan')
     outside = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(differences, [outside, 1 - outside])
+    low, high = np.quantile(draws, [outside, 1 - outside])
     return float(low), float(high)
 
 

@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmgtrack.errors import InputError, MissingDependencyError
+from mmgtrack.errors import InputError
 from mmgtrack.evaluation.evaluate import Evaluation
 from mmgtrack.evaluation.rules.base import Scores
-from mmgtrack.files import replacing
 from mmgtrack.visualization.draw import PALETTE
+from mmgtrack.visualization.figures import colour_of, drawing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SUFFIXES = ('.png', '.svg', '.pdf')
-_PANEL_INCHES = (4.4, 3.6)
 _STYLES = ('-', '--', ':')  # one more each time the colours are used up
 
 
@@ -62,28 +60,14 @@ def plot_curves(evaluations: Sequence[Evaluation], path: Path) -> None:
     Raises InputError for another kind of file or a protocol without curves, MissingDependencyError without
     matplotlib, OutputError where the file cannot be written.
     """
-    check_suffix(path)
     protocol = evaluations[0].protocol
     panels = panels_of(evaluations[0].scores)
     if not panels:
         raise InputError(f'{protocol.name} has no curve to draw')
-    try:
-        from matplotlib.figure import Figure  # without pyplot: no window, no global state
-    except ImportError as error:
-        raise MissingDependencyError('drawing needs matplotlib: pip install matplotlib') from error
-    width, height = _PANEL_INCHES
-    figure = Figure(figsize=(width * len(panels), height), layout='constrained')
-    figure.suptitle(f'{protocol.name}, {len(evaluations[0].parts)} sequences')
-    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        _draw(axes, panel, evaluations)
-    with replacing(path) as file:
-        figure.savefig(file, format=path.suffix.lower()[1:], dpi=150)
-
-
-def check_suffix(path: Path) -> None:
-    """Raises InputError where ``plot_curves`` could not write this kind of file."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise InputError(f'a picture ends in {", ".join(SUFFIXES)}, got {path.name}')
+    title = f'{protocol.name}, {len(evaluations[0].parts)} sequences'
+    with drawing(path, title, len(panels)) as figure:
+        for axes, panel in zip(figure, panels, strict=True):
+            _draw(axes, panel, evaluations)
 
 
 def panels_of(scores: Scores) -> tuple[Panel, ...]:
@@ -97,9 +81,8 @@ def panels_of(scores: Scores) -> tuple[Panel, ...]:
 def _draw(axes: 'Axes', panel: Panel, evaluations: Sequence[Evaluation]) -> None:
     for index, evaluation in enumerate(evaluations):
         scores = evaluation.scores
-        blue, green, red = PALETTE[index % len(PALETTE)]
         options: dict[str, Any] = {
-            'color': (red / 255, green / 255, blue / 255),
+            'color': colour_of(index),
             'linestyle': _STYLES[index // len(PALETTE) % len(_STYLES)],
             'label': f'{evaluation.tracker} [{_percent(scores.values[panel.score])}]',
         }

@@ -122,7 +122,7 @@ class DMTrack(QuerySearchTracker, SingleStageDetector):
         if self.association is None:
             return state
         started = [
-            begin(box, embedding if len(embedding) else None, self.association)
+            begin(box, embedding if len(embedding) else None)
             for box, embedding in zip(_array(state.boxes), _array(state.templates), strict=True)
         ]
         return replace(state, tracklets=tuple(_leaves(tracklets, state.boxes) for tracklets in started))
