@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ import torch
 from mmgtrack import Tracker
 from mmgtrack.datasets.synthetic import synthetic_clip
 from mmgtrack.geometry import box_iou
+from mmgtrack.models.base import BaseTracker
 from mmgtrack.structures import State
-from tests.trackers import small_global_track
+from tests.models.test_dm_track_modes import HIDDEN, SEEN, batch_for
+from tests.trackers import small_dm_track, small_global_track
 
 pytestmark = [
     pytest.mark.gpu,
@@ -20,11 +23,17 @@ pytestmark = [
 ]
 
 
+every_search = pytest.mark.parametrize(
+    'make', [small_global_track, small_dm_track], ids=lambda make: make.__name__
+)
+
+
+@every_search
 @pytest.mark.parametrize('num_targets', [1, 3])
-def test_cuda_equals_cpu(num_targets: int) -> None:
+def test_cuda_equals_cpu(make: Callable[[], BaseTracker], num_targets: int) -> None:
     clip = synthetic_clip(num_frames=6, size=(48, 64), num_targets=num_targets, seed=1)
     frames, boxes = list(clip.frames), clip.boxes[0]
-    host, device = small_global_track().double(), small_global_track().double().cuda()
+    host, device = make().double(), make().double().cuda()
     expected, _ = host.track(frames[1:], host.encode(frames[0], boxes))
     found, state = device.track(frames[1:], device.encode(frames[0], boxes))
     assert found.boxes.device.type == 'cuda' and state.boxes.device.type == 'cuda'
@@ -40,17 +49,19 @@ def test_frames_on_the_device_stay_there() -> None:
     assert tracks.boxes.device.type == 'cuda'
 
 
-def test_a_state_goes_to_the_device() -> None:
+@every_search
+def test_a_state_goes_to_the_device(make: Callable[[], BaseTracker]) -> None:
     clip = synthetic_clip(num_frames=3, size=(64, 96), seed=2)
-    tracker = small_global_track()
+    tracker = make()
     state = tracker.encode(clip.frames[0], clip.boxes[0])
     tracks, _ = tracker.cuda().track(list(clip.frames[1:]), state)
     assert tracks.boxes.isfinite().all()
 
 
-def test_saved_on_the_device_and_joined_by_a_target(tmp_path: Path) -> None:
+@every_search
+def test_saved_on_the_device_and_joined_by_a_target(make: Callable[[], BaseTracker], tmp_path: Path) -> None:
     clip = synthetic_clip(num_frames=4, size=(64, 96), num_targets=2, seed=2)
-    tracker = small_global_track().cuda()
+    tracker = make().cuda()
     tracker.encode(clip.frames[0], clip.boxes[0, :1]).save(tmp_path / 's.pt')
     resumed = State.load(tmp_path / 's.pt')
     _, state = tracker.track(list(clip.frames[1:3]), resumed)
@@ -59,9 +70,24 @@ def test_saved_on_the_device_and_joined_by_a_target(tmp_path: Path) -> None:
     assert tracks.boxes.shape == (1, 3, 4) and tracks.boxes.device.type == 'cuda'
 
 
-@pytest.mark.parametrize(
-    'tests', ['test_contract.py', 'oracles/test_globaltrack.py', 'oracles/test_stark.py']
-)
+def test_dmtracks_losses_on_the_device() -> None:
+    """Detection, and re-id on detections, of a batch in which one image shows no target."""
+    host, device, half = small_dm_track().double(), small_dm_track().double().cuda(), small_dm_track().cuda()
+    expected, found = (t(**batch_for(t, SEEN, HIDDEN), mode='loss') for t in (host, device))
+    with torch.autocast('cuda', torch.float16):
+        rough = half(**batch_for(half, SEEN, HIDDEN), mode='loss')
+    for name, loss in expected.items():
+        assert found[name].device.type == rough[name].device.type == 'cuda'
+        torch.testing.assert_close(found[name].cpu(), loss, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(rough[name].cpu().to(loss.dtype), loss, rtol=0.05, atol=0.01)
+    device.parse_losses(found)[0].backward()
+    assert all(p.grad is not None and p.grad.is_cuda for p in device.parameters() if p.requires_grad)
+
+
+RECORDED = [f'oracles/test_{system}.py' for system in ('globaltrack', 'dmtrack', 'stark')]
+
+
+@pytest.mark.parametrize('tests', ['test_contract.py', *RECORDED])
 def test_contract_and_recorded_cases(tests: str) -> None:
     """The same tests as on the CPU, with the same tolerances."""
     command = [sys.executable, '-m', 'pytest', '-q', '-x', str(Path(__file__).parent / tests)]
