@@ -71,7 +71,7 @@ def top_1_with_template(found: FoundBoxes, weight: float) -> Choice:
 
 def associated(found: FoundBoxes, rules: AssociationRules) -> Choice:
     """The candidate on the target's tracklet, all others being on tracklets of their own."""
-    tracklets = begin(found.given, found.template, rules)
+    tracklets = begin(found.given, found.template)
     boxes = np.empty((len(found.scores), 4))
     scores = np.zeros(len(found.scores))
     owners = np.full(found.scores.shape, -1)
