@@ -160,3 +160,13 @@ def test_a_neck_that_can_be_guided(neck: str, share: bool) -> None:
     seen = layer.modulate(maps, numbers, torch.tensor([0, 1, 1]))
     assert [tuple(level.shape) for level in seen] == [(3, 8, 8, 12), (3, 8, 4, 6), (3, 8, 2, 3)]
     assert len(layer.correlations) == (1 if share else 3)
+
+
+def test_a_neck_that_does_not_fit_is_refused() -> None:
+    config = dict(type='mmdet.FPN', in_channels=[4, 6], out_channels=8, num_outs=3)
+    narrower = dict(kernel_channels=4, groups=1, project_out=False)
+    with pytest.raises(InputError, match='must give 8 channels, as it gets, not 4'):
+        CorrelationNeck(config, num_levels=3, correlation=narrower)
+    layer = CorrelationNeck(config, num_levels=2)
+    with pytest.raises(InputError, match='expected num_levels=2 maps of the neck, got 3'):
+        layer([torch.randn(1, 4, 8, 12), torch.randn(1, 6, 4, 6)])

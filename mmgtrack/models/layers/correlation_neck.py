@@ -7,6 +7,7 @@ import torch
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor
 
+from mmgtrack.errors import InputError
 from mmgtrack.registry import MODELS
 
 
@@ -21,6 +22,8 @@ class CorrelationNeck(BaseModule):
         correlation: config without channels; default type ``DynamicCorrelation``. What comes out has as many
             channels as what goes in.
         share_levels: one correlation for all levels instead of one a level.
+
+    Raises InputError for a correlation that gives another number of channels.
     """
 
     def __init__(
@@ -40,6 +43,11 @@ class CorrelationNeck(BaseModule):
         self.neck = MODELS.build(neck)
         self.num_levels = num_levels
         self.correlations = ModuleList(MODELS.build(config) for _ in range(1 if share_levels else num_levels))
+        given, channels = self.correlations[0].out_channels, neck['out_channels']
+        if given != channels:
+            raise InputError(
+                f'a correlation behind a neck must give {channels} channels, as it gets, not {given}'
+            )
 
     @property
     def num_numbers(self) -> int:
@@ -48,8 +56,10 @@ class CorrelationNeck(BaseModule):
         return count
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The neck's maps (N, C, H, W) a level."""
+        """The neck's maps (N, C, H, W) a level. Raises InputError where they are not ``num_levels``."""
         maps: tuple[Tensor, ...] = tuple(self.neck(features))
+        if len(maps) != self.num_levels:
+            raise InputError(f'expected num_levels={self.num_levels} maps of the neck, got {len(maps)}')
         return maps
 
     def encode(self, targets: Tensor) -> Tensor:
