@@ -119,12 +119,13 @@ def small_options(name: str) -> dict[str, Any]:
     """The model with narrow layers, on small frames, otherwise as shipped."""
     model = shipped(name).model
     options, channels = BACKBONES[model.backbone.type]
+    neck = 'model.neck.neck' if 'neck' in model.neck else 'model.neck'
     options = {
         **options,
         'model.backbone.init_cfg': None,
         'model.data_preprocessor.resize': (96, 64),
-        'model.neck.in_channels': channels,
-        'model.neck.out_channels': 16,
+        f'{neck}.in_channels': channels,
+        f'{neck}.out_channels': 16,
         'model.roi_extractor.out_channels': 16,
         'model.bbox_head.in_channels': 16,
         'model.bbox_head.feat_channels': 16,
@@ -226,21 +227,37 @@ def test_the_identities_are_lasots() -> None:
     assert config.model.re_id_head.num_identities == 1120  # videos of the benchmark's training_set.txt
 
 
+CORRELATIONS = {'model.bbox_head.correlations'}
+
+
 @pytest.mark.parametrize(
-    'name, allowed',
+    'name, base_name, allowed',
     [
-        ('dmtrack_dla34_official.py', OFFICIAL),
+        ('dmtrack_dla34_official', 'dmtrack_dla34', OFFICIAL),
         (
-            'dmtrack_r50.py',
+            'dmtrack_r50',
+            'dmtrack_dla34',
             {'backbone_channels', 'model.backbone.', 'model.neck.in_', 'model.re_id_head.in_'},
         ),
+        ('ablations/dmtrack_r50_depthwise', 'dmtrack_r50', CORRELATIONS | {'factor'}),
+        ('ablations/dmtrack_r50_multi_kernel', 'dmtrack_r50', CORRELATIONS | {'relu'}),
+        ('ablations/dmtrack_r50_neck', 'dmtrack_r50', CORRELATIONS | {'model.neck'}),
     ],
 )
-def test_what_a_config_changes(name: str, allowed: set[str]) -> None:
-    base, settings = dict(rows(shipped('dmtrack_dla34.py'))), dict(rows(shipped(name)))
+def test_what_a_config_changes(name: str, base_name: str, allowed: set[str]) -> None:
+    base, settings = (dict(rows(shipped(f'{each}.py'))) for each in (base_name, name))
     different = {key for key in {*base, *settings} if base.get(key) != settings.get(key)}
     assert {key for key in different if not key.startswith(tuple(allowed))} == set()
     assert {key for key in allowed if not any(other.startswith(key) for other in different)} == set()
+
+
+@pytest.mark.parametrize('name, numbers', [('', 133_120), ('_depthwise', 576), ('_multi_kernel', 138_240)])
+def test_how_many_numbers_a_target_gives_the_head(name: str, numbers: int) -> None:
+    """Of both branches, a level: 256 x 256 or 256 in front, 32 x 32 or 32 behind."""
+    folder = 'ablations/' if name else ''
+    with torch.device('meta'):
+        tracker = build_network(shipped(f'{folder}dmtrack_r50{name}.py'))
+    assert tracker.bbox_head.num_numbers == numbers
 
 
 def test_only_the_official_one_does_without_association() -> None:
