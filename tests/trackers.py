@@ -188,6 +188,7 @@ TRACKERS: dict[str, Callable[[], BaseTracker]] = {
     'dm_track': small_dm_track,
     'dm_track_fast': fast_dm_track,
     'dm_track_neck': guided_neck,
+    'dm_track_without_looks': lambda: small_dm_track(**{'model.re_id_head': None}),
     'dm_track_best_box': lambda: small_dm_track(**{'model.association': None, 'model.re_id_head': None}),
     'stark': small_stark,
     'stark_fast': fast_stark,

@@ -267,7 +267,7 @@ def test_kernels_are_made_once_and_do_not_depend_on_the_search_frame() -> None:
     torch.testing.assert_close(state.templates.norm(dim=1), torch.ones(2))
 
 
-@pytest.mark.parametrize('name', ['dm_track', 'dm_track_fast', 'dm_track_neck'])
+@pytest.mark.parametrize('name', ['dm_track', 'dm_track_fast', 'dm_track_neck', 'dm_track_without_looks'])
 def test_the_contract_test_meets_association(name: str) -> None:
     """With the published prior of 0.01 no candidate would count, and every rule would hold for nothing."""
     tracker = TRACKERS[name]()
