@@ -126,6 +126,28 @@ def test_half_precision_stays_near(make: Any) -> None:
     assert half.track(list(clip.frames[1:]), state)[0].scores.dtype == torch.float32
 
 
+def test_work_is_shared() -> None:
+    """The backbone runs once for 5 frames, layers that see the target once for 5 frames x 2 targets."""
+    tracker = small_dm_track(**{'model.batch_frames': 8})
+    clip = synthetic_clip(num_frames=6, size=(64, 96), num_targets=2, seed=4)
+    state, frames = tracker.encode(clip.frames[0], clip.boxes[0]), list(clip.frames[1:])
+    calls: dict[str, list[int]] = {}
+    for name, module in tracker.named_modules():
+        if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
+            module.register_forward_hook(
+                lambda _m, args, _out, name=name: calls.setdefault(name, []).append(len(args[0]))
+            )
+    tracker.track_many([(frames[:3], state), (frames[3:], state.keep([1, 0]))])
+    levels, pairs, boxes = 3, 10, 20
+    for name in ('backbone.conv1.conv', 'neck.lateral_convs.0.conv', 're_id_head.map_conv.conv'):
+        assert calls[name] == [5], name
+    for name in ('cls_correlations.1.search_conv', 'conv_cls', 'conv_reg', 'conv_centerness'):
+        assert calls[f'bbox_head.{name}'] == [pairs] * levels, name
+    assert calls['re_id_head.embedding'] == [pairs * boxes]
+    # what the target alone decides was computed in encode
+    assert not [name for name in calls if 'kernel_conv' in name or 'level_convs' in name]
+
+
 def test_a_state_of_another_precision_goes_on() -> None:
     tracker = small_dm_track()
     clip = synthetic_clip(num_frames=6, size=(64, 96), num_targets=2, seed=4)
