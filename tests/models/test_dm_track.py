@@ -337,3 +337,26 @@ def test_two_targets_that_exclude_each_other_have_different_detections() -> None
     tracks, _ = tracker.associate(one, state)
     assert tracks.scores[0, 0] > 0 and torch.equal(tracks.boxes[0, 0], box.to(tracks.boxes.dtype))
     assert tracks.scores[0, 1] < tracks.scores[0, 0]
+
+
+@pytest.mark.parametrize('places', PLACES)
+@pytest.mark.parametrize('depthwise', [False, True])
+@pytest.mark.parametrize('norm', ['BN', 'GN'])
+def test_both_branches_at_once_compute_what_each_does(places: str, depthwise: bool, norm: str) -> None:
+    norm_cfg = dict(type='BN') if norm == 'BN' else dict(type='GN', num_groups=2)
+    layer, features = head(*PLACES[places], depthwise=depthwise, norm_cfg=norm_cfg), maps()
+    for module in layer.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):  # as after some training
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)
+            torch.nn.init.normal_(module.running_mean)
+    numbers, frames = layer.encode(targets(3)), torch.tensor([1, 0, 1])
+    plain = layer.search(features, numbers, frames)
+    layer.fold()
+    full = places not in ('depth-wise', 'several kernels')
+    assert (layer.twins is not None) == (full and norm == 'BN')
+    torch.testing.assert_close(layer.search(features, numbers, frames), plain)
+    one = layer.search([x[:1] for x in features], numbers, torch.zeros(3, dtype=torch.long))
+    layer.twins = None
+    torch.testing.assert_close(
+        one, layer.search([x[:1] for x in features], numbers, torch.zeros(3, dtype=torch.long))
+    )

@@ -96,6 +96,9 @@ class DMTrack(QuerySearchTracker, SingleStageDetector):
         self.calibration = Calibration(**(calibration or {}))
         self.inclusive_pixels = inclusive_pixels
 
+    def fold(self) -> None:
+        self.bbox_head.fold()
+
     def extract(self, images: Tensor) -> Features:
         maps = self.backbone(images.to(next(self.backbone.parameters()).dtype))
         identity = None if self.re_id_head is None else self.re_id_head.read(maps)

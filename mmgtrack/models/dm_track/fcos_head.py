@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mmgtrack.errors import InputError
 from mmgtrack.models.detections import keep_best, suppress
+from mmgtrack.models.dm_track.twin_branches import TwinBranches, can_be_twins
 from mmgtrack.models.layers import DynamicCorrelation, MultiKernelCorrelation
 from mmgtrack.models.pairs import Detections
 from mmgtrack.registry import MODELS
@@ -58,6 +59,17 @@ class DynamicFCOSHead(FCOSHead):
         self._scale_start = scale_start
         self._convolution = DepthwiseSeparableConvModule if depthwise else ConvModule
         super().__init__(*args, **kwargs)
+        self.twins: TwinBranches | None = None
+
+    @property
+    def places(self) -> list[int]:
+        """Of the correlations, ascending."""
+        return list(self._places)
+
+    def fold(self) -> None:
+        """For inference: compute both branches as one, where their layers allow it."""
+        if can_be_twins(self):
+            self.twins = TwinBranches(self)
 
     def _init_layers(self) -> None:
         self._check_options()
@@ -150,21 +162,24 @@ class DynamicFCOSHead(FCOSHead):
         outputs: LevelMaps = ([], [], [])
         for level, x in enumerate(features):
             parts = numbers[:, level].split(counts, dim=1) if counts else ()
-            middle = len(self.cls_correlations)
-            cls = self._branch(x, self.cls_convs, self.cls_correlations, parts[:middle], frames)
-            reg = self._branch(x, self.reg_convs, self.reg_correlations, parts[middle:], frames)
-            raw = self.conv_reg(reg)
+            run = self._both_branches if self.twins is None else self.twins
+            scores, raw, centerness = run(x, parts, frames)
             # up to thousands of pixels: at least float32, also under autocast
             precise = raw.to(torch.promote_types(raw.dtype, torch.float32))
-            distances = self.scales[level](precise).relu()
-            maps = (
-                self.conv_cls(cls),
-                distances,
-                self.conv_centerness(reg if self.centerness_on_reg else cls),
-            )
+            maps = (scores, self.scales[level](precise).relu(), centerness)
             for found, out in zip(maps, outputs, strict=True):
                 out.append(found)
         return outputs
+
+    def _both_branches(
+        self, x: Tensor, numbers: Sequence[Tensor], frames: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Class logits, distances before their scale, and centerness logits (P, ·, H, W) of one level."""
+        middle = len(self.cls_correlations)
+        cls = self._branch(x, self.cls_convs, self.cls_correlations, numbers[:middle], frames)
+        reg = self._branch(x, self.reg_convs, self.reg_correlations, numbers[middle:], frames)
+        centerness = self.conv_centerness(reg if self.centerness_on_reg else cls)
+        return self.conv_cls(cls), self.conv_reg(reg), centerness
 
     def _branch(
         self,
