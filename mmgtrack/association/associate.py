@@ -20,7 +20,7 @@ class Assignment:
     """What became of the K candidates of a frame.
 
     target: index of the candidate that is the target, -1 for none.
-    guess: where target is -1, index of the best hypothesis; -1 if distractors explain every candidate.
+    guess: where target is -1, index of the best hypothesis; -1 if there is none, or distractors explain all.
     score: in [0, 1], raw score of the target or of the guess; 0 without either.
     cost: distance of the target's candidate to what was expected of it; inf without.
     owners: (K,) int64, id of the tracklet that each candidate continues or starts, 0 for the target, -1 for
@@ -97,7 +97,7 @@ def _choice(
     target = matched[0]
     if target >= 0:
         return int(seen.index[target]), -1, float(values[target])
-    possible = ~barred
+    possible = ~barred & ~(apart > rules.guess_limit)
     if tracklets.missed[0] <= rules.doubt_after:
         explained = matched[tracklets.is_distractor(rules)]
         possible[explained[explained >= 0]] = False
