@@ -40,9 +40,9 @@ class AssociationRules:
     to a distractor not in sight; without looks, if its score reaches ``recover_score``. A tracklet whose look
     is nearer to the template than that of the target's own by ``swap_margin`` changes places with it.
 
-    ``guess_weight``: share of the score that a guess keeps; ``guess_limit``: largest distance of its look;
-    ``doubt_after`` lost frames even a distractor is guessed to be the target. ``same_detection_iou``:
-    from this IoU on, candidates of two targets are one detection.
+    ``guess_weight``: share of the score that a guess keeps; ``guess_margin``: how much nearer its look has to
+    be to the target's than to any distractor's; ``doubt_after`` lost frames even a distractor is guessed.
+    ``same_detection_iou``: from this IoU on, candidates of two targets are one detection.
     """
 
     low_score: float = 0.05
@@ -74,7 +74,7 @@ class AssociationRules:
     recover_score: float = 0.3
     swap_margin: float = 0.05
     guess_weight: float = 0.5
-    guess_limit: float = 1.0
+    guess_margin: float = 0.0
     doubt_after: int = 60
     same_detection_iou: float = 0.7
 
