@@ -69,10 +69,10 @@ class AssociationRules:
     part_overlap: float = 0.5
     recover_after: int = 3
     recover_hits: int = 2
-    recover_limit: float = 0.3
+    recover_limit: float = 0.2
     recover_margin: float = 0.05
     recover_score: float = 0.3
-    swap_margin: float = 0.05
+    swap_margin: float = 0.1
     guess_weight: float = 0.5
     guess_margin: float = 0.0
     doubt_after: int = 60
