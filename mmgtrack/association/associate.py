@@ -84,6 +84,21 @@ def _recovered(
     return tracklets.take(rest), matched[rest]
 
 
+def _explained(
+    tracklets: Tracklets, matched: np.ndarray, seen: Observations, apart: np.ndarray, rules: AssociationRules
+) -> np.ndarray:
+    """(K,) bool, candidates that are a distractor's, or look more like one than like the target.
+
+    apart: (K,) distance of each look to the target's; an unknown one explains nothing.
+    """
+    is_distractor = tracklets.is_distractor(rules)
+    others = looks.distance(target_look(tracklets.take(is_distractor), rules), seen.looks)
+    explained = np.fmin.reduce(others, axis=0, initial=np.inf) < apart + rules.guess_margin
+    taken = matched[is_distractor]
+    explained[taken[taken >= 0]] = True
+    return explained
+
+
 def _choice(
     tracklets: Tracklets,
     matched: np.ndarray,
@@ -99,8 +114,7 @@ def _choice(
         return int(seen.index[target]), -1, float(values[target])
     possible = ~barred
     if tracklets.missed[0] <= rules.doubt_after:
-        explained = matched[tracklets.is_distractor(rules)]
-        possible[explained[explained >= 0]] = False
+        possible &= ~_explained(tracklets, matched, seen, apart, rules)
     if not possible.any():
         return -1, -1, 0.0
     guess = int(np.where(possible, values, -1).argmax())

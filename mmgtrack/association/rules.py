@@ -40,9 +40,9 @@ class AssociationRules:
     to a distractor not in sight; without looks, if its score reaches ``recover_score``. A tracklet whose look
     is nearer to the template than that of the target's own by ``swap_margin`` changes places with it.
 
-    ``guess_weight``: share of the score that a guess keeps; ``doubt_after`` lost frames even a distractor is
-    guessed to be the target. ``same_detection_iou``: from this IoU on,
-    candidates of two targets are one detection.
+    ``guess_weight``: share of the score that a guess keeps; ``guess_margin``: how much nearer its look has to
+    be to the target's than to any distractor's; ``doubt_after`` lost frames even a distractor is guessed.
+    ``same_detection_iou``: from this IoU on, candidates of two targets are one detection.
     """
 
     low_score: float = 0.05
@@ -69,11 +69,12 @@ class AssociationRules:
     part_overlap: float = 0.5
     recover_after: int = 3
     recover_hits: int = 2
-    recover_limit: float = 0.3
+    recover_limit: float = 0.2
     recover_margin: float = 0.05
     recover_score: float = 0.3
-    swap_margin: float = 0.05
+    swap_margin: float = 0.1
     guess_weight: float = 0.5
+    guess_margin: float = 0.0
     doubt_after: int = 60
     same_detection_iou: float = 0.7
 

@@ -43,13 +43,14 @@ class FoundBoxes:
 class Choice:
     """One target's track in F frames.
 
-    boxes: (F, 4) always the best hypothesis; scores: (F,) the detector's raw score of it, 0 where the rule
-    says that none of the candidates is the target; tracklets: of all objects that the rule kept apart, this
-    one among them.
+    boxes: (F, 4) always the best hypothesis; scores: (F,) raw score of it, 0 without any; taken: (F,) bool,
+    whether the rule takes it for the target, or merely guesses; tracklets: of all objects that the rule kept
+    apart, this one among them.
     """
 
     boxes: np.ndarray
     scores: np.ndarray
+    taken: np.ndarray
     tracklets: MotRows
 
 
@@ -74,6 +75,7 @@ def associated(found: FoundBoxes, rules: AssociationRules) -> Choice:
     tracklets = begin(found.given, found.template)
     boxes = np.empty((len(found.scores), 4))
     scores = np.zeros(len(found.scores))
+    is_target = np.zeros(len(found.scores), dtype=bool)
     owners = np.full(found.scores.shape, -1)
     last = found.given
     for frame, usable in enumerate(found.usable):
@@ -83,8 +85,8 @@ def associated(found: FoundBoxes, rules: AssociationRules) -> Choice:
         owners[frame, usable] = taken.owners
         best = taken.target if taken.target >= 0 else taken.guess
         last = boxes[frame] = offered[best] if best >= 0 else last
-        scores[frame] = taken.score
-    return Choice(boxes, scores, _rows(found.boxes, owners))
+        scores[frame], is_target[frame] = taken.score, taken.target >= 0
+    return Choice(boxes, scores, is_target, _rows(found.boxes, owners))
 
 
 def associated_without_embeddings(found: FoundBoxes, rules: AssociationRules) -> Choice:
@@ -113,7 +115,8 @@ def _highest(found: FoundBoxes, ranking: np.ndarray) -> Choice:
     boxes = np.concatenate([found.given[None], found.boxes[frames, best]])
     latest = np.maximum.accumulate(np.where(there, frames + 1, 0))  # 0 is the given box
     chosen = np.where(there[:, None], boxes[1:], np.nan)
-    return Choice(boxes[latest], np.where(there, found.scores[frames, best], 0), mot_rows(chosen[:, None]))
+    scores = np.where(there, found.scores[frames, best], 0)
+    return Choice(boxes[latest], scores, there, mot_rows(chosen[:, None]))
 
 
 def _rows(boxes: np.ndarray, owners: np.ndarray) -> MotRows:

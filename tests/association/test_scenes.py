@@ -81,6 +81,17 @@ def test_a_long_lost_target_may_be_what_was_taken_for_a_distractor() -> None:
     assert 0 < assignments[-1].score <= 0.8 * RULES.guess_weight
 
 
+@pytest.mark.parametrize(('share', 'guessed'), [(0.3, True), (0.7, False)])
+def test_what_looks_more_like_a_distractor_is_not_guessed(share: float, guessed: bool) -> None:
+    near = [[Thing(100, 100), Thing(200, 100, look(1))]] * 10
+    # jumps, so that no tracklet lasts; the share of the distractor in its look decides
+    far = [[Thing(900 - 200 * (f % 2), 400, mixed(look(0), look(1), share))] for f in range(5)]
+    _, assignments = follow(near + far)
+    assert [a.guess for a in assignments[-5:]] == [0 if guessed else -1] * 5
+    blind = follow(near + far, with_looks=False)[1]
+    assert [a.guess for a in blind[-5:]] == [0] * 5  # unknown looks
+
+
 def test_it_returns_where_it_was_going_at_once() -> None:
     frames = [[Thing(50 + 4 * f, 100)] for f in range(30)]
     frames[15:20] = [[]] * 5

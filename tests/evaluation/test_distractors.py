@@ -160,6 +160,7 @@ def test_top_1_takes_the_first_usable_and_repeats_the_last_box() -> None:
     choice = top_1(found_boxes(frames, [[0.9, 0.8], [0.9, 0.7], [0, 0], [NAN, 0.6]]))
     np.testing.assert_array_equal(choice.boxes, [OTHER, TARGET, TARGET, TARGET])
     np.testing.assert_array_equal(choice.scores, [0.9, 0.7, 0, 0.6])
+    assert choice.taken.tolist() == [True, True, False, True]
     assert choice.tracklets.frames.tolist() == [1, 2, 4] and set(choice.tracklets.ids) == {0}
     empty = top_1(found_boxes([[GONE]], [[0]]))
     np.testing.assert_array_equal(empty.boxes, [TARGET])
@@ -180,7 +181,7 @@ def test_association_keeps_to_the_target_beside_a_better_score() -> None:
     for way in ('association', 'association without re-id'):
         choice = choices(AssociationRules(), 0.5, has_embeddings=True)[way](found)
         np.testing.assert_array_equal(choice.boxes, [TARGET] * 8)
-        assert (choice.scores > 0.5).all()
+        assert (choice.scores > 0.5).all() and choice.taken.all()
         assert len(set(choice.tracklets.ids)) == 2 and len(choice.tracklets.ids) == 16
         truth = np.array([[TARGET, OTHER]] * 8)
         assert count_switches(objects_under(np.array([[1.0, 0]] * 8))) == 0

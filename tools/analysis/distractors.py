@@ -45,6 +45,7 @@ from mmgtrack.evaluation.distractors import (
     tracklet_scores,
 )
 from mmgtrack.files import check_target, replacing
+from mmgtrack.structures import Calibration
 from mmgtrack.visualization.bars import BarPanel, plot_bars
 from mmgtrack.visualization.figures import check_suffix
 
@@ -103,12 +104,19 @@ def read_clips(data: SequenceFolder) -> Iterator[Clip]:
             yield Clip(name, frames, sequence.boxes[:, target : target + 1])
 
 
+def believed(tracker: Tracker, choice: Choice) -> np.ndarray:
+    """(F,) bool, whether the target is said to be there: what is taken for it, above the threshold if any."""
+    calibration = tracker.model.calibration
+    if calibration == Calibration():  # nobody fitted one
+        return choice.taken
+    likely = calibration(torch.from_numpy(choice.scores)).numpy() >= calibration.threshold
+    return choice.taken & likely
+
+
 def measure(tracker: Tracker, clip: Clip, way: str, choice: Choice) -> Row:
     """All numbers of one way to choose on one clip."""
-    probabilities = tracker.model.calibration(torch.from_numpy(choice.scores)).numpy()
-    present = (choice.scores > 0) & (probabilities >= tracker.model.calibration.threshold)
     truth = clip.boxes[1:]
-    outcome = target_outcome(choice.boxes, present, truth)
+    outcome = target_outcome(choice.boxes, believed(tracker, choice), truth)
     all_known = truth.shape[1] > 1
     hota, idf1 = tracklet_scores(choice.tracklets, truth) if all_known else (NAN, NAN)
     frames, shown = outcome.num_frames, outcome.shown or NAN
