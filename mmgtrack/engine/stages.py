@@ -44,6 +44,7 @@ STAGES: dict[type, dict[str, str]] = {
         'bbox_head.search': 'head',
         'bbox_head.detect': 'boxes',
         'mmgtrack.models.layers.dynamic_correlation:correlate_pairs': ': dynamic convolutions',
+        'mmgtrack.models.dm_track.twin_branches:correlate_pairs': ': dynamic convolutions',
         'mmgtrack.models.detections:batched_greedy_nms': ': NMS',
         'associate': 'association',
     },
