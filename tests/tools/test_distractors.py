@@ -5,6 +5,7 @@ import json
 import re
 import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,7 @@ import torch
 from mmengine.config import Config
 
 from mmgtrack import Tracker
-from mmgtrack.apis.candidate_cache import CandidateCache, search_clip
+from mmgtrack.apis.candidate_cache import CandidateCache, read_found, search_clip
 from mmgtrack.apis.models import build_network
 from mmgtrack.association import AssociationRules
 from mmgtrack.datasets import look_alike_clip, synthetic_clip, write_sequence
@@ -142,11 +143,35 @@ def test_what_is_kept_is_what_was_found(model: list[Path], tmp_path: Path) -> No
     brighter[2, 0, 0] += 1
     cache.search(brighter, box)
     assert len(list((tmp_path / 'kept').iterdir())) == 3
-    path.write_bytes(b'PK')
-    with pytest.raises(DataError, match='is damaged: remove it'):
-        cache.search(clip.frames, box)
     with pytest.raises(InputError, match='at least two frames, got 1'):
         search_clip(tracker, clip.frames[:1], box)
+
+
+def one_array(path: Path) -> None:
+    with path.open('wb') as file:
+        np.save(file, np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    'damage',
+    [
+        lambda path: path.write_bytes(b''),
+        lambda path: path.write_bytes(b'PK'),
+        lambda path: path.write_bytes(b'no archive'),
+        lambda path: path.write_bytes(path.read_bytes()[:-100]),
+        lambda path: np.savez(path, given=np.zeros(4), boxes=np.zeros((1, 1, 4))),
+        one_array,
+    ],
+    ids=['empty', 'a beginning', 'a text', 'cut off', 'not all parts', 'one array'],
+)
+def test_damaged_files_are_named(damage: Callable[[Path], object], tmp_path: Path) -> None:
+    path = tmp_path / 'kept.npz'
+    boxes = np.zeros((2, 3, 4))
+    np.savez(path, given=np.zeros(4), boxes=boxes, scores=boxes[..., 0], valid=boxes[..., 0] == 0)
+    assert read_found(path).boxes.shape == (2, 3, 4)
+    damage(path)
+    with pytest.raises(DataError, match=r'kept\.npz is damaged: remove it'):
+        read_found(path)
 
 
 def test_top_1_is_what_the_tracker_does(model: list[Path]) -> None:
