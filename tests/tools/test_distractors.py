@@ -21,6 +21,7 @@ from mmgtrack.association import AssociationRules
 from mmgtrack.datasets import look_alike_clip, synthetic_clip, write_sequence
 from mmgtrack.errors import DataError, InputError
 from mmgtrack.evaluation.choices import associated, top_1
+from mmgtrack.structures import Calibration
 from tests.trackers import CONFIGS, SMALL, small_global_track, spread_weights
 
 TOOL = Path(__file__).parents[2] / 'tools/analysis/distractors.py'
@@ -193,6 +194,18 @@ def test_association_is_what_dmtrack_does(dm_track: list[Path]) -> None:
     np.testing.assert_allclose(choice.scores, tracks.scores[:, 0], atol=1e-6)
     assert len(set(choice.tracklets.ids)) > 1
     assert not np.allclose(choice.boxes, associated(found, AssociationRules(low_score=1.0)).boxes)
+
+
+def test_of_a_calibrated_model_its_threshold_decides_as_in_tracking(dm_track: list[Path]) -> None:
+    tracker, believed = Tracker(*dm_track), runpy.run_path(str(TOOL))['believed']
+    clip = look_alike_clip(1, num_frames=12)
+    choice = associated(search_clip(tracker, clip.frames, clip.boxes[0, 0]), tracker.model.association)
+    assert believed(tracker, choice).tolist() == choice.taken.tolist()
+    low, high = np.sort(choice.scores)[4:6]
+    tracker.model.calibration = Calibration(threshold=float(low + high) / 2)
+    tracks, _ = tracker.track(clip.frames[1:], tracker.encode(clip.frames[0], clip.boxes[0, :1]))
+    assert believed(tracker, choice).tolist() == tracks.present[:, 0].tolist()
+    assert 0 < tracks.present.sum() < len(choice.taken)
 
 
 def test_four_choices_with_embeddings(
