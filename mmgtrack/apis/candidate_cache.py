@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -87,6 +87,8 @@ def read_found(path: Path) -> FoundBoxes:
     """Raises DataError for a damaged file."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            return FoundBoxes(**{field.name: file.get(field.name) for field in fields(FoundBoxes)})
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+            needed = {name: file[name] for name in ('given', 'boxes', 'scores', 'valid')}
+            return FoundBoxes(**needed, template=file.get('template'), embeddings=file.get('embeddings'))
+    except (OSError, EOFError, TypeError, ValueError, KeyError, BadZipFile) as error:
+        # TypeError: an array, no archive of them
         raise DataError(f'{path} is damaged: remove it, and the clip is searched again') from error

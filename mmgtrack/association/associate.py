@@ -1,7 +1,7 @@
 """One frame: candidates join tracklets, and one tracklet is the target."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from mmgtrack.association.cost import joint_distance, target_look
 from mmgtrack.association.observations import Observations
 from mmgtrack.association.rules import AssociationRules
 from mmgtrack.association.tracklets import Tracklets
+from mmgtrack.errors import InputError
 
 TARGET = np.array([0])
 
@@ -20,8 +21,10 @@ class Assignment:
     """What became of the K candidates of a frame.
 
     target: index of the candidate that is the target, -1 for none.
-    guess: where target is -1, index of the best hypothesis; -1 if distractors explain every candidate.
-    score: in [0, 1], raw score of the target or of the guess; 0 without either.
+    guess: where target is -1, index of the best hypothesis, be it below ``low_score`` where nothing else is
+    there; -1 without any: no candidate is a box with a score, or every one is a distractor's or denied.
+    score: in [0, 1], the detector's score times the likeness (cosine) to the target where that is known, of
+    the target or, cut by ``guess_weight``, of the guess; 0 without either.
     cost: distance of the target's candidate to what was expected of it; inf without.
     owners: (K,) int64, id of the tracklet that each candidate continues or starts, 0 for the target, -1 for
     none.
@@ -50,7 +53,8 @@ def associate(
     direction (nan, 0) is an unknown look. Raises InputError for arrays of other shapes.
     """
     seen = Observations.of(boxes, scores, embeddings, tracklets.dims, rules)
-    barred = np.zeros(len(seen), dtype=bool) if denied is None else denied[seen.index]
+    denied = _denied(denied, len(scores))
+    barred = denied[seen.index]
     expected = life.moved(tracklets, rules)
     matched = match(expected, seen, barred, rules)
     after = life.continued(expected, matched, seen, rules)
@@ -60,11 +64,23 @@ def associate(
     keep = life.lasting(after, rules)
     kept, owners = keep[matched[keep] >= 0], np.full(len(scores), -1)
     owners[seen.index[matched[kept]]] = after.ids[kept]
-    target, guess, score = _choice(after, matched, seen, barred, rules)
+    if not len(seen):  # what is too faint for a tracklet may still be the best hypothesis
+        seen = Observations.of(boxes, scores, embeddings, tracklets.dims, replace(rules, low_score=0.0))
+    target, guess, score = _choice(after, matched, seen, denied[seen.index], rules)
     cost = math.inf
     if target >= 0:
         cost = joint_distance(expected.take(TARGET), seen.take(matched[:1]), rules).item()
     return after.take(keep), Assignment(target, guess, score, cost, owners)
+
+
+def _denied(denied: np.ndarray | None, count: int) -> np.ndarray:
+    """(K,) bool, none where nothing was denied; raises InputError for another shape."""
+    if denied is None:
+        return np.zeros(count, dtype=bool)
+    denied = np.asarray(denied, dtype=bool)
+    if denied.shape != (count,):
+        raise InputError(f'denied must be ({count},), a bool for each candidate, got {denied.shape}')
+    return denied
 
 
 def _recovered(

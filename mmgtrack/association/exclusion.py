@@ -19,8 +19,8 @@ def associate_together(
     """``associate`` for M targets in the same frame, none of which gets what is another's.
 
     The candidate that overlaps another target's the most, from ``same_detection_iou`` on, is the same
-    detection. The target whose candidate is
-    nearest to what was expected of it has it; the others associate again without.
+    detection. The target whose candidate is nearest to what was expected of it has it (of equally near ones
+    the first); the others associate again without.
     """
     results = [associate(own, *each, rules) for own, each in zip(tracklets, found, strict=True)]
     denied = [np.zeros(len(scores), dtype=bool) for _, scores, _ in found]

@@ -15,8 +15,9 @@ from mmgtrack.errors import InputError
 class AssociationRules:
     """How candidates are joined to tracklets. Costs, distances and scores are in [0, 1], buffers in frames.
 
-    What counts as a candidate: ``low_score`` is the least score, ``relative_score`` the least share of the
-    frame's best; from ``high_score`` on a candidate takes part in the first pass.
+    What counts as a candidate: ``low_score`` is the least score (only where no candidate has it, the best
+    hypothesis may have less), ``relative_score`` the least share of the frame's best; from ``high_score`` on
+    a candidate takes part in the first pass.
 
     The cost of the first pass: ``appearance_weight``, ``motion_weight`` and ``score_weight`` of its three
     distances; ``first_weight`` is the part of the first embedding in the distance of looks, beside the

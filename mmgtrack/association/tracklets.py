@@ -8,6 +8,7 @@ from typing_extensions import Self
 
 from mmgtrack.association import motion
 from mmgtrack.association.looks import unit
+from mmgtrack.association.observations import LARGEST_COORDINATE
 from mmgtrack.association.rules import AssociationRules
 from mmgtrack.errors import InputError, StateError
 
@@ -110,11 +111,13 @@ def begin(box: np.ndarray, embedding: np.ndarray | None) -> Tracklets:
     """The tracklets of a target that was just marked: its own.
 
     box: (4,) xyxy frame pixels; embedding: (D,) its look, which stays the template; None for a tracker
-    without. Raises InputError for a box without a size.
+    without. Raises InputError for a box without a size, or further away than any candidate may be.
     """
-    box = np.asarray(box, dtype=np.float64)
-    if box.shape != (4,) or not np.isfinite(box).all() or (box[2:] <= box[:2]).any():
+    box = np.array(box, dtype=np.float64)  # a copy: tracklets must not change with the caller's array
+    if box.shape != (4,) or np.isnan(box).any() or (box[2:] <= box[:2]).any():
         raise InputError(f'box must be (4,) xyxy with x2 > x1 and y2 > y1, got {box.tolist()}')
+    if (np.abs(box) > LARGEST_COORDINATE).any():
+        raise InputError(f'box must be within {LARGEST_COORDINATE:.0f} pixels, got {box.tolist()}')
     look = np.zeros(0) if embedding is None else np.asarray(embedding, dtype=np.float64)
     if look.ndim != 1:
         raise InputError(f'embedding must be (D,), got shape {look.shape}')

@@ -81,3 +81,18 @@ def test_costs_are_told_apart_up_to_the_resolution() -> None:
 def test_nothing_to_assign(shape: tuple[int, int]) -> None:
     rows, columns = assign(np.zeros(shape), 0.5)
     assert len(rows) == len(columns) == 0
+
+
+@pytest.mark.parametrize('shape', [(1, 1), (1, 5), (5, 1), (2, 2), (2, 40), (40, 40)])
+@pytest.mark.parametrize('cost', [np.inf, np.nan, 0.6])
+def test_nothing_possible(shape: tuple[int, int], cost: float) -> None:
+    rows, columns = assign(np.full(shape, cost), 0.5)
+    assert len(rows) == len(columns) == 0
+
+
+@pytest.mark.parametrize('shape', [(1, 1), (1, 5), (5, 1), (2, 3), (40, 40)])
+def test_one_possible_pair_among_none(shape: tuple[int, int]) -> None:
+    cost = np.full(shape, np.nan)
+    cost[-1, -1] = 0.1
+    rows, columns = assign(cost, 0.5)
+    assert (rows.tolist(), columns.tolist()) == ([shape[0] - 1], [shape[1] - 1])

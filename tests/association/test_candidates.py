@@ -228,6 +228,41 @@ def test_boxes_that_cannot_be_begun(wrong: list[float]) -> None:
         begin(np.array(wrong), None)
 
 
+@pytest.mark.parametrize('far', [[0, 0, 1e300, 1e300], [-np.inf, 0, 5, 5], [2e6, 0, 3e6, 5]])
+def test_boxes_too_far_away_to_reckon_with(far: list[float]) -> None:
+    with pytest.raises(InputError, match='box must be within 1000000 pixels, got'):
+        begin(np.array(far), None)
+
+
+def test_tracklets_do_not_change_with_the_callers_arrays() -> None:
+    given, template = box(100, 100), look(0)
+    tracklets = begin(given, template)
+    given[:] = template[:] = 7
+    assert equal(tracklets, begin(box(100, 100), look(0)))
+
+
+@pytest.mark.parametrize('count', [0, 1, 3])
+def test_denials_are_one_for_each_candidate(count: int) -> None:
+    found = arrays([Thing(100, 100), Thing(200, 100)])
+    with pytest.raises(InputError, match=rf'denied must be \(2,\).*got \({count},\)'):
+        associate(begin(box(100, 100), look(0)), *found, RULES, np.zeros(count, dtype=bool))
+
+
+def test_a_thousand_frames_of_boxes_of_every_size() -> None:
+    """From the smallest to the largest that count, each following another: no number gets lost."""
+    rng = np.random.default_rng(0)
+    rules = replace(RULES, max_tracklets=10, lost_buffer=5, low_score=0.0, gate=1e9, match_limit=1.0)
+    tracklets = begin(box(100, 100), None)
+    for _ in range(1000):
+        centres, sides = rng.uniform(-4e5, 4e5, (5, 2)), 10 ** rng.uniform(-1, 6, (5, 2))
+        boxes = np.concatenate([centres - sides / 2, centres + sides / 2], axis=1)
+        with np.errstate(all='raise', under='ignore'):
+            tracklets, found = associate(tracklets, boxes, rng.uniform(0, 1, 5), None, rules)
+        assert 0 <= found.score <= 1 and not np.isnan(found.cost) and len(tracklets) <= 10
+        assert all(np.isfinite(leaf).all() for leaf in tracklets.leaves())
+        assert (np.diagonal(tracklets.covariances, axis1=1, axis2=2) > 0).all()
+
+
 def test_embeddings_that_cannot_be_begun() -> None:
     with pytest.raises(InputError, match=r'embedding must be \(D,\), got shape \(1, 8\)'):
         begin(box(1, 1), np.ones((1, 8)))

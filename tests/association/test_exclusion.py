@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mmgtrack.association import Tracklets, associate, associate_together, begin
 from mmgtrack.association.exclusion import Found
@@ -74,6 +76,27 @@ def test_candidates_are_one_detection_by_overlap(overlap: float, same: bool) -> 
     tracklets = [begin(box(100, 100), look(0)), begin(box(100 + shift, 100), look(0))]
     results = associate_together(tracklets, [found_by(things, 0), found_by(things, shift)], RULES)
     assert [a.target for _, a in results].count(0) == (1 if same else 2)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 2**32 - 1))
+def test_one_detection_one_owner(seed: int) -> None:
+    """Three targets among faint and clear candidates, in any order: none has what another has."""
+    rng = np.random.default_rng(seed)
+    places = rng.uniform(0, 150, (6, 2))
+    looks = [mixed(look(0), look(1), share) for share in rng.uniform(0, 0.4, 6)]
+    tracklets = [begin(box(*places[n]), looks[n]) for n in range(3)]
+    for frame in range(15):
+        highest = 0.04 if frame % 7 == 6 else 1
+        places = places + rng.normal(0, 3, places.shape)
+        there = np.flatnonzero(rng.random(6) < 0.7)
+        things = [Thing(*places[n], looks[n], rng.uniform(0, highest)) for n in there]
+        results = associate_together(tracklets, [arrays(things)] * 3, RULES)
+        turned = associate_together(tracklets[::-1], [arrays(things)] * 3, RULES)[::-1]
+        assert [a.target for _, a in results] == [a.target for _, a in turned]
+        tracklets, taken = [own for own, _ in results], [a.target for _, a in results if a.target >= 0]
+        assert len(set(taken)) == len(taken)
+        assert not {a.guess for _, a in results} & set(taken)
 
 
 def test_far_apart_each_is_as_alone() -> None:

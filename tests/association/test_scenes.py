@@ -99,12 +99,29 @@ def test_it_returns_where_it_was_going_at_once() -> None:
     assert targets(assignments) == [0] * 14 + [-1] * 5 + [0] * 10
 
 
-def test_everything_is_below_the_threshold() -> None:
-    faint = [[Thing(100, 100, score=0.04), Thing(200, 100, score=0.01)]] * 40
-    tracklets, assignments = follow(beside(10) + faint)
-    assert {(a.target, a.guess, a.score) for a in assignments[9:]} == {(-1, -1, 0.0)}
+@both
+def test_everything_is_below_the_threshold(with_looks: bool) -> None:
+    """Nothing lives on a tracklet then; the best is still a hypothesis, unless it looks like a distractor."""
+    faint = [[Thing(200, 100, ALIKE, 0.04), Thing(100, 100, score=0.02)]] * 40
+    tracklets, assignments = follow(beside(10) + faint, with_looks=with_looks)
+    best, score = (1, 0.01) if with_looks else (0, 0.02)
+    assert {(a.target, a.guess) for a in assignments[9:]} == {(-1, best)}
+    assert [a.score for a in assignments[9:]] == pytest.approx([score] * 40)
     assert {tuple(a.owners) for a in assignments[9:]} == {(-1, -1)}
-    assert tracklets.missed[0] == 40
+    assert equal(tracklets, follow(beside(10) + [[]] * 40, with_looks=with_looks)[0])
+    _, (alone,) = follow([faint[0][:1]], follow(beside(10))[0])
+    assert (alone.guess, alone.score) == (-1, 0.0)
+
+
+def test_a_faint_candidate_is_guessed_only_where_nothing_else_is_there() -> None:
+    lost, _ = follow([[Thing(100, 100)], *[[]] * 3])
+    faint, clear = Thing(100, 100, score=0.04), Thing(400, 300, look(1), 0.06)
+    assert follow([[faint, clear]], lost)[1][0].guess == 1
+    boxes, scores, looks = arrays([faint, faint])
+    for denied, guess in ([False, False], 0), ([True, False], 1), ([True, True], -1):
+        assert associate(lost, boxes, scores, looks, RULES, np.array(denied))[1].guess == guess
+    boxes[:, 0], scores[1] = (np.nan, boxes[1, 0]), np.nan
+    assert associate(lost, boxes, scores, looks, RULES)[1].guess == -1
 
 
 @both

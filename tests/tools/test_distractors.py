@@ -5,6 +5,7 @@ import json
 import re
 import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -14,12 +15,13 @@ import torch
 from mmengine.config import Config
 
 from mmgtrack import Tracker
-from mmgtrack.apis.candidate_cache import CandidateCache, search_clip
+from mmgtrack.apis.candidate_cache import CandidateCache, read_found, search_clip
 from mmgtrack.apis.models import build_network
 from mmgtrack.association import AssociationRules
 from mmgtrack.datasets import look_alike_clip, synthetic_clip, write_sequence
 from mmgtrack.errors import DataError, InputError
 from mmgtrack.evaluation.choices import associated, top_1
+from mmgtrack.structures import Calibration
 from tests.trackers import CONFIGS, SMALL, small_global_track, spread_weights
 
 TOOL = Path(__file__).parents[2] / 'tools/analysis/distractors.py'
@@ -142,11 +144,35 @@ def test_what_is_kept_is_what_was_found(model: list[Path], tmp_path: Path) -> No
     brighter[2, 0, 0] += 1
     cache.search(brighter, box)
     assert len(list((tmp_path / 'kept').iterdir())) == 3
-    path.write_bytes(b'PK')
-    with pytest.raises(DataError, match='is damaged: remove it'):
-        cache.search(clip.frames, box)
     with pytest.raises(InputError, match='at least two frames, got 1'):
         search_clip(tracker, clip.frames[:1], box)
+
+
+def one_array(path: Path) -> None:
+    with path.open('wb') as file:
+        np.save(file, np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    'damage',
+    [
+        lambda path: path.write_bytes(b''),
+        lambda path: path.write_bytes(b'PK'),
+        lambda path: path.write_bytes(b'no archive'),
+        lambda path: path.write_bytes(path.read_bytes()[:-100]),
+        lambda path: np.savez(path, given=np.zeros(4), boxes=np.zeros((1, 1, 4))),
+        one_array,
+    ],
+    ids=['empty', 'a beginning', 'a text', 'cut off', 'not all parts', 'one array'],
+)
+def test_damaged_files_are_named(damage: Callable[[Path], object], tmp_path: Path) -> None:
+    path = tmp_path / 'kept.npz'
+    boxes = np.zeros((2, 3, 4))
+    np.savez(path, given=np.zeros(4), boxes=boxes, scores=boxes[..., 0], valid=boxes[..., 0] == 0)
+    assert read_found(path).boxes.shape == (2, 3, 4)
+    damage(path)
+    with pytest.raises(DataError, match=r'kept\.npz is damaged: remove it'):
+        read_found(path)
 
 
 def test_top_1_is_what_the_tracker_does(model: list[Path]) -> None:
@@ -168,6 +194,18 @@ def test_association_is_what_dmtrack_does(dm_track: list[Path]) -> None:
     np.testing.assert_allclose(choice.scores, tracks.scores[:, 0], atol=1e-6)
     assert len(set(choice.tracklets.ids)) > 1
     assert not np.allclose(choice.boxes, associated(found, AssociationRules(low_score=1.0)).boxes)
+
+
+def test_of_a_calibrated_model_its_threshold_decides_as_in_tracking(dm_track: list[Path]) -> None:
+    tracker, believed = Tracker(*dm_track), runpy.run_path(str(TOOL))['believed']
+    clip = look_alike_clip(1, num_frames=12)
+    choice = associated(search_clip(tracker, clip.frames, clip.boxes[0, 0]), tracker.model.association)
+    assert believed(tracker, choice).tolist() == choice.taken.tolist()
+    low, high = np.sort(choice.scores)[4:6]
+    tracker.model.calibration = Calibration(threshold=float(low + high) / 2)
+    tracks, _ = tracker.track(clip.frames[1:], tracker.encode(clip.frames[0], clip.boxes[0, :1]))
+    assert believed(tracker, choice).tolist() == tracks.present[:, 0].tolist()
+    assert 0 < tracks.present.sum() < len(choice.taken)
 
 
 def test_four_choices_with_embeddings(

@@ -105,12 +105,15 @@ def read_clips(data: SequenceFolder) -> Iterator[Clip]:
 
 
 def believed(tracker: Tracker, choice: Choice) -> np.ndarray:
-    """(F,) bool, whether the target is said to be there: what is taken for it, above the threshold if any."""
+    """(F,) bool, whether the target is said to be there: what is taken for it.
+
+    Of a calibrated model, what tracking calls present: there the threshold tells guesses from the target.
+    """
     calibration = tracker.model.calibration
     if calibration == Calibration():  # nobody fitted one
         return choice.taken
     likely = calibration(torch.from_numpy(choice.scores)).numpy() >= calibration.threshold
-    return choice.taken & likely
+    return likely & (choice.scores > 0)
 
 
 def measure(tracker: Tracker, clip: Clip, way: str, choice: Choice) -> Row:
