@@ -206,28 +206,27 @@ class DynamicFCOSHead(FCOSHead):
         limits: (P, 4) of ``box_limits``. Classes are suppressed apart and share ``max_per_img`` rows, as in
         official code; where none is left for the target, its best box stays, so that there is always one.
         """
-        scores, distances, centerness = ([level.to(limits.dtype) for level in out] for out in outputs)
-        levels = [
-            self._best_points(*maps)
-            for maps in zip(scores, distances, centerness, self._points(scores), strict=True)
-        ]
-        boxes, final = (torch.cat(leaf, 1) for leaf in zip(*levels, strict=True))
+        sizes = [level.shape[-2:].numel() for level in outputs[0]]
+        # all levels at once: on small maps calling an operator costs more than what it computes
+        scores, distances, centerness = (
+            torch.cat([level.flatten(2) for level in out], 2).transpose(1, 2).to(limits.dtype)
+            for out in outputs
+        )
+        final = (scores.sigmoid() * centerness.sigmoid()).nan_to_num(0)
+        rows = self._best_points(final, sizes)
+        points = torch.cat(self._points(outputs[0])).to(limits.dtype)[rows]
+        offsets, final = (leaf.take_along_dim(rows[..., None], 1) for leaf in (distances, final))
+        boxes = torch.cat([points - offsets[..., :2], points + offsets[..., 2:]], dim=2)
         boxes = torch.minimum(boxes.clamp(min=0), limits[:, None])
         return self._choose(boxes, final)
 
-    def _best_points(
-        self, scores: Tensor, distances: Tensor, centerness: Tensor, points: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Boxes (P, K, 4) of one level and their scores (P, K, classes), the ``nms_pre`` best points."""
-        final = (scores.sigmoid() * centerness.sigmoid()).flatten(2).transpose(1, 2)
-        final = final.nan_to_num(0)
-        offsets = distances.flatten(2).transpose(1, 2)
-        boxes = torch.cat([points - offsets[..., :2], points + offsets[..., 2:]], dim=2)
-        count = self.test_cfg['nms_pre']
-        if final.shape[1] <= count:
-            return boxes, final
-        rows = final.amax(2).topk(count, dim=1).indices[..., None]
-        return boxes.take_along_dim(rows, 1), final.take_along_dim(rows, 1)
+    def _best_points(self, final: Tensor, sizes: Sequence[int]) -> Tensor:
+        """(P, K) int64 rows of the ``nms_pre`` best points of each level; final: (P, points, classes)."""
+        count, first, chosen = self.test_cfg['nms_pre'], 0, []
+        for best in final.amax(2).split(sizes, dim=1):
+            chosen.append(best.topk(min(count, best.shape[1]), dim=1).indices + first)
+            first += best.shape[1]
+        return torch.cat(chosen, 1)
 
     def _choose(self, boxes: Tensor, scores: Tensor) -> Detections:
         """The target's boxes among the best of all classes after suppression."""
