@@ -43,7 +43,11 @@ def add_parser(subparsers: Any) -> None:
         help='a target in the start frame: left, top, width, height in pixels; repeat it for more targets',
     )
     add('--start-frame', metavar='K', type=int, default=0, help='frame the boxes belong to (default: 0)')
-    add('--model', metavar='NAME', help='a name that `mmgtrack models` lists (default: the included one)')
+    add(
+        '--model',
+        metavar='NAME',
+        help='a name that `mmgtrack models` lists, or the path of a config (default: the included one)',
+    )
     add('--checkpoint', metavar='FILE', help="weights to use instead of the model's own")
     add('--device', metavar='D', default='cpu', help='cpu, cuda, cuda:1, ... (default: cpu)')
     add(
