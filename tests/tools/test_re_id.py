@@ -53,8 +53,8 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {
             'model.data_preprocessor.resize': (128, 96),
             'model.backbone.widen_factor': 0.25,
-            'model.neck.in_channels': [8, 24, 40],
-            'model.re_id_head.in_channels': [8, 24, 40],
+            'model.neck.in_channels': [8, 24],
+            'model.re_id_head.in_channels': [8, 24],
         }
     )
     file = tmp_path_factory.mktemp('config') / 'small_dmtrack.py'
