@@ -248,9 +248,7 @@ class SequenceTestLoop(_SequenceLoop):
                         raise KeyboardInterrupt
 
                 for group in share:
-                    broken += self.track(
-                        group, lambda _, video, result: self.folder.write(video, result), report
-                    )
+                    broken += self.track(group, self._keep, report)
             _, all_broken = _joined({}, broken)  # waits for the others
             if get_rank() == 0:
                 overview.look()
