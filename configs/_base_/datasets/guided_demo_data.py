@@ -27,7 +27,7 @@ exemplar_pipeline = [
     # ours: a box that a user draws is never exact
     dict(
         type='mmgtrack.CropTarget', factor=exemplar_factor, size=exemplar_size,
-        scale_jitter=0.05, centre_jitter=0.1),
+        scale_jitter=0.05, centre_jitter=0.1, exact=True),
     dict(
         type='mmgtrack.KeepPadding',
         transforms=[
@@ -42,7 +42,7 @@ search_pipeline = [
     # ours: up to one target beside the centre, so that a target is found again that was nearly lost
     dict(
         type='mmgtrack.CropTarget', factor=search_factor, size=search_size,
-        scale_jitter=0.25, centre_jitter=2.0),
+        scale_jitter=0.25, centre_jitter=2.0, exact=True),
     dict(
         type='mmgtrack.KeepPadding',
         transforms=[
