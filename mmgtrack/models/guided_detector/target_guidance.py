@@ -30,7 +30,7 @@ class TargetGuidance(BaseModule):
     def __init__(self, in_channels: int, pooled_size: int = 7, init_cfg: dict | None = None) -> None:
         override = dict(name='modulator')
         super().__init__(init_cfg or dict(type='Normal', layer=[], std=0.01, override=override))
-        self.pooled_size = pooled_size
+        self.in_channels, self.pooled_size = in_channels, pooled_size
         self.modulator = nn.Conv2d(in_channels, in_channels, pooled_size)
         self.merge = nn.Conv2d(3 * in_channels, in_channels, 1)
         for parameter in self.merge.parameters():
