@@ -1,7 +1,15 @@
 """Boxes and resizes: used by training transforms and by models alike."""
 
 from mmgtrack.geometry.boxes import box_iou, check_boxes, clip_boxes
-from mmgtrack.geometry.crops import WindowRule, box_in_frame, clip_with_margin, crop_image, crop_tensor
+from mmgtrack.geometry.crops import (
+    WindowRule,
+    box_in_frame,
+    boxes_in_windows,
+    boxes_of_windows,
+    clip_with_margin,
+    crop_image,
+    crop_tensor,
+)
 from mmgtrack.geometry.resize import ResizeRule, resize_image, resize_tensor
 from mmgtrack.geometry.search_jitter import boxes_in_crop, jittered_box, mirrored_boxes
 
@@ -11,6 +19,8 @@ __all__ = [
     'box_in_frame',
     'box_iou',
     'boxes_in_crop',
+    'boxes_in_windows',
+    'boxes_of_windows',
     'check_boxes',
     'clip_boxes',
     'clip_with_margin',

@@ -97,6 +97,18 @@ def box_in_frame(predicted: Tensor, boxes: Tensor, windows: Tensor) -> Tensor:
     return (predicted - 0.5) * sides + centres.repeat(1, 2)
 
 
+def boxes_in_windows(boxes: Tensor, windows: Tensor, size: int) -> Tensor:
+    """Boxes (..., 4) xyxy frame pixels in pixels of windows (..., 3) that are resized to ``size``."""
+    corners = windows[..., [0, 1, 0, 1]]
+    return (boxes - corners) * size / windows[..., 2:]
+
+
+def boxes_of_windows(boxes: Tensor, windows: Tensor, size: int) -> Tensor:
+    """The way back: boxes (..., 4) in pixels of windows (..., 3) of ``size`` in frame pixels."""
+    corners = windows[..., [0, 1, 0, 1]]
+    return boxes * windows[..., 2:] / size + corners
+
+
 def clip_with_margin(boxes: Tensor, sizes: Tensor, margin: float) -> Tensor:
     """Boxes (M, 4) xyxy so that at least ``margin`` pixels of each side are inside the frame.
 
