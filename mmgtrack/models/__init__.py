@@ -5,6 +5,7 @@ from mmgtrack.models.base import BaseTracker, GlobalSearchTracker, WindowTracker
 from mmgtrack.models.data_preprocessor import ClipDataPreprocessor
 from mmgtrack.models.dm_track import DMTrack, DynamicFCOSHead, LearnedTaskWeights, ReIDHead
 from mmgtrack.models.global_track import GlobalTrack, QueryRoIHead, QueryRPNHead
+from mmgtrack.models.guided_detector import HeadLoss, MetaLearner
 from mmgtrack.models.layers import CorrelationNeck, DynamicCorrelation, MultiKernelCorrelation
 from mmgtrack.models.stark import Stark
 
@@ -17,7 +18,9 @@ __all__ = [
     'DynamicFCOSHead',
     'GlobalSearchTracker',
     'GlobalTrack',
+    'HeadLoss',
     'LearnedTaskWeights',
+    'MetaLearner',
     'MultiKernelCorrelation',
     'QueryRPNHead',
     'QueryRoIHead',
