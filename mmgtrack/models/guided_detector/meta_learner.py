@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from math import isfinite
+from textwrap import shorten
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -101,10 +102,10 @@ class MetaLearner(nn.Module):
         except RuntimeError as error:
             self.batched = False
             self._gradients(theta, rows, theta.new_ones(2, 1))
-            reason = str(error).strip().splitlines()[0]
-            print_log(f'MetaLearner: a loop over targets, vmap refuses: {reason}', logger='current')
+            name, reason = type(self.head_loss).__name__, shorten(str(error), 120)
+            print_log(f'MetaLearner: a loop over targets, vmap refuses {name}: {reason}', logger='current')
         else:
-            print_log('MetaLearner: all targets in one call by vmap', logger='current')
+            print_log('MetaLearner: all targets in one call, by vmap', logger='current')
 
     def adapt(
         self, theta: Tensor, rows: HeadRows, weights: Tensor | None = None, steps: int | None = None
@@ -119,18 +120,17 @@ class MetaLearner(nn.Module):
             weights: (B, S) of the samples, 0 for those that are none; None: 1 / S each.
             steps: None: ``inner_steps``.
         """
-        theta, weights = self._start(theta, rows, weights)
+        theta, rows, weights = self._start(theta, rows, weights)
         steps = self.inner_steps if steps is None else steps
         dropped = torch.zeros(len(theta), dtype=torch.int64, device=theta.device)
-        losses = None
+        if not (steps and len(theta)):
+            return Adapted(theta, self.loss(theta, rows, weights).detach(), dropped)
+        losses = []
         for _ in range(steps):
             theta, before, is_finite = self._step(theta, rows, weights)
             dropped += ~is_finite
-            losses = before if losses is None else losses
-        if losses is None:
-            with torch.no_grad():
-                losses = self.loss(theta, rows, weights)
-        return Adapted(theta, losses, dropped)
+            losses.append(before)
+        return Adapted(theta, losses[0], dropped)
 
     @torch.no_grad()
     def adapt_first(self, theta: Tensor, rows: HeadRows, weights: Tensor | None = None) -> Adapted:
@@ -149,6 +149,7 @@ class MetaLearner(nn.Module):
             theta, anchor: (B, P), theta_{t-1} and what ``anchor_of`` chose.
             rows, weights: as in ``adapt``; both updates see the same samples.
         """
+        theta, rows, weights = self._start(theta, rows, weights)
         own = self.adapt(theta, rows, weights, self.online_steps)
         if not self.anchor_weight:
             return own._replace(theta=torch.where(own.dropped[:, None] > 0, theta, own.theta))
@@ -163,18 +164,24 @@ class MetaLearner(nn.Module):
 
     def loss(self, theta: Tensor, rows: HeadRows, weights: Tensor | None = None) -> Tensor:
         """The summands (B,) of Eq. 2: each target's loss under its parameters. Arguments as in ``adapt``."""
-        theta, weights = self._start(theta, rows, weights)
+        theta, rows, weights = self._start(theta, rows, weights)
+        if not len(theta):
+            return theta.sum(1)
         with _without_autocast(theta):
             return self._of_targets(self._loss)(theta, rows, weights)
 
-    def _start(self, theta: Tensor, rows: HeadRows, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _start(
+        self, theta: Tensor, rows: HeadRows, weights: Tensor | None
+    ) -> tuple[Tensor, HeadRows, Tensor]:
         targets, samples = rows.slots.shape[:2]
         if theta.dtype not in (torch.float32, torch.float64):
             theta = theta.float()
         theta = theta.expand(targets, self.layout.size)
         if weights is None:
-            weights = theta.new_full((targets, samples), 1 / samples)
-        return theta, weights
+            weights = theta.new_full((targets, samples), 1 / max(samples, 1))
+        # once, not at every step
+        features = tuple(feature.to(theta.dtype) for feature in rows.features)
+        return theta, rows._replace(features=features), weights
 
     def _step(self, theta: Tensor, rows: HeadRows, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """theta (B, P) after a step, the losses (B,) before it, and whose step (B,) counts."""
@@ -182,6 +189,8 @@ class MetaLearner(nn.Module):
         is_finite = losses.isfinite() & after.detach().isfinite().all(1)
         if not torch.is_grad_enabled():
             return torch.where(is_finite[:, None], after, theta), losses, is_finite
+        if not is_finite.any():
+            return theta, losses, is_finite
         if not is_finite.all():
             # a masked inf still makes nan in the outer gradient: targets at fault stay out of the graph
             numbers = is_finite.nonzero()[:, 0]
