@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mmgtrack.errors import InputError
-from mmgtrack.geometry import WindowRule, boxes_in_windows, boxes_of_windows, crop_image
+from mmgtrack.geometry import WindowRule, boxes_from_window, boxes_to_window, crop_image
 from mmgtrack.models.guided_detector.first_frame import FirstFrame
 
 RULE = WindowRule(5, 300)
@@ -47,7 +47,7 @@ def test_the_whole_target_is_inside(x: float, y: float, width: float, height: fl
     boxes = torch.tensor([[x, y, x + width, y + height]], dtype=torch.float64)
     samples = FirstFrame(count=32, seed=seed, shift=2.5)
     placed = windows(boxes, samples)
-    seen = samples.mirror_boxes(boxes_in_windows(boxes[:, None], placed, RULE.size), RULE.size)[0]
+    seen = samples.mirror_boxes(boxes_to_window(boxes[:, None], placed, RULE.size), RULE.size)[0]
     longest = max(width, height)
     mean = (width * height) ** 0.5
     if longest + 4 < 5 * mean / 1.25:  # longer ones do not fit a window of any sample
@@ -81,7 +81,7 @@ def test_boxes_follow_the_picture() -> None:
     crops = [crop_image(frame, tuple(place), RULE.size)[0] for place in placed[0].tolist()]
     images = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)[None]
     images = samples.mirror(images)[0, :, 0] > 127
-    seen = samples.mirror_boxes(boxes_in_windows(boxes[:, None], placed, RULE.size), RULE.size)[0]
+    seen = samples.mirror_boxes(boxes_to_window(boxes[:, None], placed, RULE.size), RULE.size)[0]
     for image, (left, top, right, bottom) in zip(images, seen.tolist(), strict=True):
         rows, columns = image.nonzero().unbind(1)
         found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
@@ -95,11 +95,11 @@ def test_boxes_follow_the_picture() -> None:
 def test_there_and_back(corner: tuple, place: tuple) -> None:
     boxes = torch.tensor([[*corner, corner[0] + 7, corner[1] + 9]], dtype=torch.float64)
     places = torch.tensor([place])
-    inside = boxes_in_windows(boxes, places, 300)
-    torch.testing.assert_close(boxes_of_windows(inside, places, 300), boxes)
+    inside = boxes_to_window(boxes, places, 300)
+    torch.testing.assert_close(boxes_from_window(inside, places, 300), boxes)
     whole = torch.tensor([[place[0], place[1], place[0] + place[2], place[1] + place[2]]]).double()
     torch.testing.assert_close(
-        boxes_in_windows(whole, places, 300), torch.tensor([[0.0, 0, 300, 300]]).double()
+        boxes_to_window(whole, places, 300), torch.tensor([[0.0, 0, 300, 300]]).double()
     )
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmgtrack.errors import InputError
-from mmgtrack.geometry import WindowRule
+from mmgtrack.geometry import WindowRule, boxes_from_window, boxes_to_window
 from mmgtrack.models.base import Frame, WindowPrediction, WindowTracker
 from mmgtrack.models.guided_detector.detector_config import detector_config, preprocessor_config
 from mmgtrack.models.guided_detector.first_frame import FirstFrame
@@ -21,8 +21,6 @@ from mmgtrack.registry import MODELS
 from mmgtrack.structures import Calibration, ClipSample, State, Tracks
 
 ROLES = ('exemplar', 'support', 'query')
-HALF_PIXEL = 0.5
-"""Boxes of training crops lie half a crop pixel before the place they are cut from (``boxes_in_crop``)."""
 
 
 @dataclass(frozen=True)
@@ -136,11 +134,12 @@ class GuidedDetector(WindowTracker):
     def encode_targets(self, frame: Frame, boxes: Tensor) -> dict[str, Any]:
         windows = cut_windows(self.data_preprocessor, [frame] * len(boxes), boxes, self.exemplar_rule)
         with self.autocast():
-            modulators = self.modulators(_shown(windows), to_crop(boxes, windows, self.exemplar_rule.size))
+            inside = boxes_to_window(boxes, windows.places, self.exemplar_rule.size)
+            modulators = self.modulators(_shown(windows), inside)
         theta = self.theta()
         samples = self._first_samples(frame, boxes, modulators, theta)
         rows, weights = stack_samples(samples)
-        adapted = self.learner.adapt_online(theta, rows, weights, steps=self.learner.first_steps)
+        adapted = self.learner.adapt_first(theta, rows, weights)
         return dict(
             modulators=modulators,
             thetas=adapted.theta,
@@ -162,7 +161,7 @@ class GuidedDetector(WindowTracker):
         size = self.search_rule.size
         last = (state.boxes[:, 2:] - state.boxes[:, :2]) / self._scales(windows)
         chosen = self.selection(found.double(), scores, last, size)
-        boxes = self._inside(to_frame(chosen.boxes, windows, size), windows.sizes)
+        boxes = self._inside(boxes_from_window(chosen.boxes, windows.places, size), windows.sizes)
         return WindowPrediction(boxes, chosen.scores, Found(inputs, chosen.boxes.to(found.dtype)))
 
     def update(self, windows: Windows, state: State, found: WindowPrediction) -> State:
@@ -263,19 +262,19 @@ class GuidedDetector(WindowTracker):
         self, frame: Frame, boxes: Tensor, modulators: Tensor, theta: Tensor
     ) -> tuple[tuple[Sample, ...], ...]:
         """Rows of each target's augmented windows of the first frame."""
-        around, flips = self.first_frame.windows(boxes)
-        count = around.shape[1]
-        samples: list[list[Sample]] = []
-        for target in range(len(boxes)):  # one after the other: windows of one are a batch already
-            windows = cut_windows(self.data_preprocessor, [frame] * count, around[target], self.search_rule)
-            truths = to_crop(boxes[target].expand(count, 4), windows, self.search_rule.size)
-            images, truths = self.first_frame.mirror(_shown(windows), truths, flips)
-            truths = truths.to(theta.dtype)
+        rule, first = self.search_rule, self.first_frame
+        around = first.around(boxes, rule.factor)
+        samples: list[tuple[Sample, ...]] = []
+        for target, places in enumerate(around):  # the windows of one are a batch already
+            windows = cut_windows(self.data_preprocessor, [frame] * len(places), places, rule)
+            inside = boxes_to_window(boxes[target], windows.places, rule.size)
+            images = first.mirror(_shown(windows)[None])[0]
+            truths = first.mirror_boxes(inside[None], rule.size)[0].to(theta.dtype)
             with self.autocast():
-                guided = self.guide(self.extract(images), modulators[target].expand(count, -1))
-                inputs = self.heads.read(guided, truths)
-            samples.append(split_samples(self.heads.mine(inputs, truths, theta)))
-        return tuple(tuple(of_target) for of_target in samples)
+                maps = self.guide(self.extract(images), modulators[target].expand(len(places), -1))
+                inputs = self.heads.read(maps, truths)
+            samples.append(tuple(split_samples(self.heads.mine(inputs, truths, theta))))
+        return tuple(samples)
 
     def _collect(self, state: GuidedState, found: Found, trusted: Tensor) -> GuidedState:
         """Add a sample of this frame to the store of each trusted target."""
@@ -342,18 +341,6 @@ class GuidedDetector(WindowTracker):
             value = test_cfg.get(name, 1)
             if not isinstance(value, int) or value < 1:
                 raise InputError(f'{name} must be a whole number >= 1, got {value}')
-
-
-def to_crop(boxes: Tensor, windows: Windows, size: int) -> Tensor:
-    """Boxes (M, 4) in frame pixels in those of M windows of ``size``, as training crops count them."""
-    corners, sides = windows.places[:, :2].to(boxes.dtype), windows.places[:, 2:].to(boxes.dtype)
-    return (boxes - corners.repeat(1, 2)) * (size / sides) - HALF_PIXEL
-
-
-def to_frame(boxes: Tensor, windows: Windows, size: int) -> Tensor:
-    """The way back of ``to_crop``."""
-    corners, sides = windows.places[:, :2].to(boxes.dtype), windows.places[:, 2:].to(boxes.dtype)
-    return (boxes + HALF_PIXEL) * (sides / size) + corners.repeat(1, 2)
 
 
 def _shown(windows: Windows) -> Tensor:
