@@ -5,7 +5,13 @@ from mmgtrack.models.base import BaseTracker, GlobalSearchTracker, WindowTracker
 from mmgtrack.models.data_preprocessor import ClipDataPreprocessor
 from mmgtrack.models.dm_track import DMTrack, DynamicFCOSHead, LearnedTaskWeights, ReIDHead
 from mmgtrack.models.global_track import GlobalTrack, QueryRoIHead, QueryRPNHead
-from mmgtrack.models.guided_detector import TargetGuidance, WindowSelection
+from mmgtrack.models.guided_detector import (
+    GuidedDetector,
+    HeadLoss,
+    MetaLearner,
+    TargetGuidance,
+    WindowSelection,
+)
 from mmgtrack.models.layers import CorrelationNeck, DynamicCorrelation, MultiKernelCorrelation
 from mmgtrack.models.stark import Stark
 
@@ -19,7 +25,10 @@ __all__ = [
     'DynamicFCOSHead',
     'GlobalSearchTracker',
     'GlobalTrack',
+    'GuidedDetector',
+    'HeadLoss',
     'LearnedTaskWeights',
+    'MetaLearner',
     'MultiKernelCorrelation',
     'QueryRPNHead',
     'QueryRoIHead',

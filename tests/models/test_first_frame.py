@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mmgtrack.errors import InputError
-from mmgtrack.geometry import WindowRule, boxes_to_window, crop_image
+from mmgtrack.geometry import WindowRule, boxes_from_window, boxes_to_window, crop_image
 from mmgtrack.models.guided_detector.first_frame import FirstFrame
 
 RULE = WindowRule(5, 300)
@@ -19,13 +19,6 @@ def windows(boxes: Tensor, samples: FirstFrame) -> Tensor:
     """(M, S, 3)."""
     around = samples.around(boxes, RULE.factor)
     return RULE.windows(around.flatten(0, 1)).unflatten(0, around.shape[:2])
-
-
-def seen_boxes(boxes: Tensor, placed: Tensor, samples: FirstFrame) -> Tensor:
-    """(M, S, 4) crop pixels, mirrored where the sample is."""
-    every = boxes[:, None].expand(-1, samples.count, -1)
-    inside = boxes_to_window(every.flatten(0, 1), placed.flatten(0, 1), RULE.size)
-    return samples.mirror_boxes(inside.unflatten(0, every.shape[:2]), RULE.size)
 
 
 def test_the_first_is_the_search_window() -> None:
@@ -54,7 +47,7 @@ def test_the_whole_target_is_inside(x: float, y: float, width: float, height: fl
     boxes = torch.tensor([[x, y, x + width, y + height]], dtype=torch.float64)
     samples = FirstFrame(count=32, seed=seed, shift=2.5)
     placed = windows(boxes, samples)
-    seen = seen_boxes(boxes, placed, samples)[0]
+    seen = samples.mirror_boxes(boxes_to_window(boxes[:, None], placed, RULE.size), RULE.size)[0]
     longest = max(width, height)
     mean = (width * height) ** 0.5
     if longest + 4 < 5 * mean / 1.25:  # longer ones do not fit a window of any sample
@@ -88,11 +81,26 @@ def test_boxes_follow_the_picture() -> None:
     crops = [crop_image(frame, tuple(place), RULE.size)[0] for place in placed[0].tolist()]
     images = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)[None]
     images = samples.mirror(images)[0, :, 0] > 127
-    seen = seen_boxes(boxes, placed, samples)[0]
+    seen = samples.mirror_boxes(boxes_to_window(boxes[:, None], placed, RULE.size), RULE.size)[0]
     for image, (left, top, right, bottom) in zip(images, seen.tolist(), strict=True):
         rows, columns = image.nonzero().unbind(1)
         found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
         np.testing.assert_allclose(found, [left, top, right, bottom], atol=1)
+
+
+@given(
+    corner=st.tuples(coordinates, coordinates),
+    place=st.tuples(st.integers(-300, 900), st.integers(-300, 900), st.integers(1, 2000)),
+)
+def test_there_and_back(corner: tuple, place: tuple) -> None:
+    boxes = torch.tensor([[*corner, corner[0] + 7, corner[1] + 9]], dtype=torch.float64)
+    places = torch.tensor([place])
+    inside = boxes_to_window(boxes, places, 300)
+    torch.testing.assert_close(boxes_from_window(inside, places, 300), boxes)
+    whole = torch.tensor([[place[0], place[1], place[0] + place[2], place[1] + place[2]]]).double()
+    torch.testing.assert_close(
+        boxes_to_window(whole, places, 300), torch.tensor([[0.0, 0, 300, 300]]).double()
+    )
 
 
 def test_masks_are_mirrored_like_images() -> None:

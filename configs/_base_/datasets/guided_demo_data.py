@@ -18,7 +18,6 @@ joint = dict(
         dict(type='mmgtrack.RandomGrey', prob=0.1),
         dict(type='mmgtrack.RandomMirror', prob=0.5),
     ])
-reject = dict(type='mmgtrack.RejectPadded', stride=16)
 # ours: half of mmdet's hue, because look-alikes are told apart by their colour
 photometric = dict(_base_.photometric, hue_delta=9)
 exemplar_pipeline = [
@@ -34,7 +33,6 @@ exemplar_pipeline = [
             photometric,
             dict(type='mmgtrack.RandomBlur', prob=0.1, max_length=4),
         ]),
-    reject,
 ]
 search_pipeline = [
     dict(type='mmgtrack.LoadFrame'),
@@ -51,7 +49,6 @@ search_pipeline = [
             dict(type='mmgtrack.RandomBlur', prob=0.2, max_length=6),
             dict(type='mmgtrack.RandomJPEG', prob=0.2),
         ]),
-    reject,
 ]
 
 train_dataloader = dict(
