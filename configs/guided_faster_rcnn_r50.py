@@ -1,0 +1,27 @@
+# GuidedDetector (Huang et al., ICCV 2019) over Faster R-CNN with ResNet-50: section 3.5, Fig. 4.
+# What the paper leaves open: docs/models/guided_detector.md
+_base_ = [
+    './_base_/models/guided_faster_rcnn_c4.py',
+    './_base_/datasets/guided_got10k_480.py',
+    './_base_/schedules/guided_50k.py',
+    './_base_/runtime/default_runtime.py',
+]
+
+model = dict(
+    type='mmgtrack.GuidedDetector',
+    detector=_base_.pop('model'),
+    # ours, and GlobalTrack's by the same first author: a target is 6 cells wide in its exemplar
+    guidance=dict(pooled_size=7),
+    exemplar=dict(factor=2, sizes=192),  # section 3.5
+    search=dict(factor=5, size=480),  # section 3.5
+    learner=dict(
+        inner_lr=0.05,  # section 4.1
+        first_steps=5,  # section 3.4
+        online_steps=1,  # section 3.4
+        inner_steps=5),  # ours: as many as on a first frame
+    first_frame=dict(count=16),  # section 3.4
+    selection=dict(sigma=0.55, size_rate=0.275),  # section 3.4
+    test_cfg=dict(update_interval=10))  # ours: T of section 3.4
+
+# pre-trained on COCO (section 4.1)
+load_from = 'https://download.openmmlab.com/mmdetection/v2.0/faster_rcnn/faster_rcnn_r50_caffe_c4_1x_coco/faster_rcnn_r50_caffe_c4_1x_coco_20220316_150152-3f885b85.pth'
