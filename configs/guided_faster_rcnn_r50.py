@@ -10,8 +10,8 @@ _base_ = [
 model = dict(
     type='mmgtrack.GuidedDetector',
     detector=_base_.pop('model'),
-    # ours, and GlobalTrack's by the same first author: a target is 6 cells wide in its exemplar
-    guidance=dict(pooled_size=7),
+    # ours: a target is 6 cells wide in its exemplar; with 7, the module would be larger than the detector
+    guidance=dict(pooled_size=3),
     exemplar=dict(factor=2, sizes=192),  # section 3.5
     search=dict(factor=5, size=480),  # section 3.5
     learner=dict(

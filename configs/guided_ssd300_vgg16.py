@@ -10,8 +10,8 @@ _base_ = [
 model = dict(
     type='mmgtrack.GuidedDetector',
     detector=_base_.pop('model'),
-    # ours: a target is as wide as its level's base size in the exemplar, 3.5 to 3.75 cells
-    guidance=dict(pooled_size=4),
+    # ours: a target is 3.5 to 3.75 cells wide in the exemplar of its level
+    guidance=dict(pooled_size=3),
     exemplar=dict(factor=2, sizes=[60, 120, 222]),  # twice the base sizes (section 3.5)
     search=dict(factor=5, size=300),  # section 3.5
     learner=dict(
