@@ -21,7 +21,8 @@ model = dict(
         inner_steps=5),  # ours: as many as on a first frame
     first_frame=dict(count=16),  # section 3.4
     selection=dict(sigma=0.55, size_rate=0.275),  # section 3.4
-    test_cfg=dict(update_interval=10))  # ours: T of section 3.4
+    # ours: T of section 3.4; which frames are learnt from, and of how many; least side of a box in pixels
+    test_cfg=dict(update_interval=10, sample_score=0.5, max_samples=10, min_side=2.0))
 
 # pre-trained on COCO (section 4.1)
 load_from = 'https://download.openmmlab.com/mmdetection/v2.0/ssd/ssd300_coco/ssd300_coco_20210803_015428-d231a06e.pth'
