@@ -10,12 +10,15 @@ import torch
 import yaml
 from mmdet.registry import MODELS, TASK_UTILS
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 
 from mmgtrack.apis.models import build_network
 from mmgtrack.datasets import synthetic_clip
 from mmgtrack.engine.launch import build_runner
+from mmgtrack.engine.options import merge_options
 from mmgtrack.models.guided_detector import GuidedDetector
 from mmgtrack.models.guided_detector.detector_config import preprocessor_config
+from mmgtrack.registry import DATASETS
 from tests.configs.test_configs import CONFIGS, NAMES, rows, shipped
 
 GUIDED = [name for name in NAMES if Path(name).name.startswith('guided')]
@@ -86,18 +89,18 @@ ABLATIONS = {  # Tables 1 and 2: what differs from the config it is about: keys,
     },
 }
 SIDES = {2: 48, 5: 96}  # of the crops, by their factor
-SMALL: dict[str, Any] = {  # layers keep their width, which the heads' stages fix
+SMALL: dict[str, Any] = {  # layers keep their width, which the heads' last stages fix
     'model.guidance.pooled_size': 1,
     'model.search.size': SIDES[5],
     'model.heads': {'num_positives': 2, 'num_negatives': 6},
-    'model.learner.inner_steps': 1,
     'model.learner.first_steps': 1,
+    'model.learner.inner_lr': 1e-4,  # layers are random: at the published rates numbers explode
     'model.first_frame.count': 2,
     'model.test_cfg.update_interval': 2,
     'model.test_cfg.sample_score': 0.0,
+    'optim_wrapper.optimizer.lr': 1e-6,
 }
-
-every_config = pytest.mark.parametrize('name', GUIDED)
+MAIN = [name for name in GUIDED if '/' not in name]
 
 
 def small_options(name: str) -> dict[str, Any]:
@@ -118,18 +121,20 @@ def small_options(name: str) -> dict[str, Any]:
 
 
 def short_run(name: str) -> dict[str, Any]:
-    """Two iterations with small crops."""
+    """One iteration with small crops."""
     dataset = shipped(name).train_dataloader.dataset
     return {
         'train_dataloader.batch_size': 1,
         'train_dataloader.num_workers': 0,
         'train_dataloader.persistent_workers': False,
-        'train_dataloader.dataset.num_samples': 2,
+        'train_dataloader.dataset.num_samples': 1,
         'train_dataloader.dataset.pipelines': {
             role: [_smaller(step) for step in steps] for role, steps in dataset.pipelines.items()
         },
         'train_cfg.max_epochs': 1,
         'default_hooks.logger.interval': 1,
+        'default_hooks.checkpoint.interval': 10,  # half a gigabyte each
+        'default_hooks.checkpoint.save_last': False,
         'load_from': None,
     }
 
@@ -138,42 +143,51 @@ def _smaller(step: Any) -> dict[str, Any]:
     return {**step, 'size': SIDES[step.factor]} if step.type == 'mmgtrack.CropTarget' else step
 
 
-@every_config
+@pytest.mark.parametrize('name', MAIN)
 def test_it_trains_tests_and_tracks(
     name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # laying out a config for the logs takes seconds, six times a run
     monkeypatch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **_: (text, True))
-    options = {
-        **small_options(name),
-        **short_run(name),
-        'experiment_name': str(tmp_path),
-        'default_hooks.checkpoint.interval': 10,  # half a gigabyte each
-        'default_hooks.checkpoint.save_last': False,
-    }
+    options = {**small_options(name), **short_run(name), 'experiment_name': str(tmp_path)}
     runner = build_runner(CONFIGS / name, work_dir=str(tmp_path), options=options)
     runner.train()
     losses = runner.message_hub.get_scalar('train/loss').data[0]
-    assert runner.iter == 2 and len(losses) == 2 and np.isfinite(losses).all()
-    check_what_learns(runner.model, next(iter(runner.train_dataloader)))
+    assert runner.iter == 1 and len(losses) == 1 and np.isfinite(losses).all()
     assert 0 <= runner.test()['success/auc'] <= 1
-    clip = synthetic_clip(num_frames=4, size=(48, 64), num_targets=2, seed=3)
-    tracker = runner.model.eval()
-    start = tracker.encode(clip.frames[0], clip.boxes[0])
-    tracks, end = tracker.track(clip.frames[1:], start)
-    assert tracks.boxes.shape == (3, 2, 4) and tracks.boxes.isfinite().all()
-    assert (end.thetas != start.thetas).any(1).all() and end.dropped.sum() == 0
+    check_tracks(runner.model.eval())
+
+
+@pytest.mark.parametrize('name', [name for name in GUIDED if '/' in name])
+def test_an_ablation_learns_and_tracks(name: str, data: Path) -> None:
+    config = Config.fromfile(CONFIGS / name)
+    merge_options(config, {**small_options(name), **short_run(name)})
+    torch.manual_seed(0)
+    model = build_network(config)
+    model.init_weights()
+    check_what_learns(model, pseudo_collate([DATASETS.build(config.train_dataloader.dataset)[0]]))
+    check_tracks(model.eval())
 
 
 def check_what_learns(model: GuidedDetector, batch: dict[str, Any]) -> None:
     """A step reaches every parameter that learns: processes beside each other wait for all of them."""
     model.train()
     total, _ = model.parse_losses(model(**model.data_preprocessor(batch, training=True), mode='loss'))
-    model.zero_grad()
     total.backward()
+    assert total.isfinite()
     learns = {key: value for key, value in model.named_parameters() if value.requires_grad}
     assert [key for key, value in learns.items() if value.grad is None] == []
     assert {'detector', 'guidance'} <= {key.partition('.')[0] for key in learns}
+
+
+def check_tracks(model: GuidedDetector) -> None:
+    """Two targets in three frames; the head is another for each, and after its update."""
+    clip = synthetic_clip(num_frames=3, size=(48, 64), num_targets=2, seed=3)
+    start = model.encode(clip.frames[0], clip.boxes[0])
+    tracks, end = model.track(clip.frames[1:], start)
+    assert tracks.boxes.shape == (2, 2, 4) and tracks.boxes.isfinite().all()
+    assert not torch.equal(start.thetas[0], start.thetas[1])
+    assert (end.thetas != start.thetas).any(1).all() and end.dropped.sum() == 0
 
 
 @pytest.mark.parametrize('name, own', [('ssd300_vgg16', SSD), ('faster_rcnn_r50', FASTER_RCNN)])
@@ -244,8 +258,8 @@ def test_it_starts_from_the_zoos_detector(name: str, zoo: str, file: str) -> Non
     config = shipped(f'guided_{name}.py')
     assert config.load_from == entry['Weights']
     theirs = Config.fromfile(folder.parent / entry['Config']).model
+    tracker = build_network(config)
     with torch.device('meta'):
-        tracker = build_network(config)
         shapes = {key: value.shape for key, value in MODELS.build(theirs).state_dict().items()}
     own = {key: value.shape for key, value in tracker.state_dict().items()}
     detectors = {key for key in own if not key.startswith('guidance.')}
@@ -269,8 +283,7 @@ def test_it_starts_from_the_zoos_detector(name: str, zoo: str, file: str) -> Non
     ],
 )
 def test_how_many_numbers_adapt(name: str, numbers: int) -> None:
-    with torch.device('meta'):
-        assert build_network(shipped(f'{name}.py')).heads.layout.size == numbers
+    assert build_network(shipped(f'{name}.py')).heads.layout.size == numbers
 
 
 def test_images_are_those_that_the_weights_know() -> None:
