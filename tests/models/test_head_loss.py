@@ -61,17 +61,10 @@ def test_smooth_l1_is_mmdets(beta: float) -> None:
 def test_samples_are_weighted() -> None:
     layout, theta, rows = case(sigmoid=False)
     loss, one = HeadLoss(), torch.ones(1, dtype=torch.float64)
-    alone = torch.stack([loss(theta, sample, one, layout) for sample in samples_of(rows)])
+    samples = [rows.at(slice(s, s + 1)) for s in range(3)]
+    alone = torch.stack([loss(theta, sample, one, layout) for sample in samples])
     weights = torch.tensor([0.5, 0.0, 2.0], dtype=torch.float64)
     torch.testing.assert_close(loss(theta, rows, weights, layout), alone @ weights)
-
-
-def samples_of(rows: HeadRows) -> list[HeadRows]:
-    """Each sample with a leading dimension of 1."""
-    return [
-        HeadRows(tuple(part[s : s + 1] for part in rows.features), *(part[s : s + 1] for part in rows[1:]))
-        for s in range(len(rows.slots))
-    ]
 
 
 def test_slopes_are_finite_for_a_head_that_is_sure() -> None:

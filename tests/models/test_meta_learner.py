@@ -46,10 +46,6 @@ def start(layout: HeadLayout, *leading: int) -> Tensor:
     return 0.3 * torch.randn(*leading, layout.size, dtype=torch.float64)
 
 
-def at(rows: HeadRows, index: Any) -> HeadRows:
-    return HeadRows(tuple(part[index] for part in rows.features), *(part[index] for part in rows[1:]))
-
-
 def outer_gradients(
     learner: MetaLearner, theta: Tensor, support: HeadRows, query: HeadRows, is_mixed: bool = False
 ) -> list[Tensor]:
@@ -130,7 +126,7 @@ def test_vmap_loop_and_each_alone_agree(
     for one, other in zip(found, outer_gradients(looped, theta, support, query), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
     alone = [
-        outer_gradients(batched, theta, at(support, slice(b, b + 1)), at(query, slice(b, b + 1)))
+        outer_gradients(batched, theta, support.at(slice(b, b + 1)), query.at(slice(b, b + 1)))
         for b in range(3)
     ]
     finals, gradients, *read = zip(*alone, strict=True)
@@ -162,7 +158,7 @@ def test_no_step_is_plain_training(layout: HeadLayout) -> None:
     losses = learner.loss(adapted.theta, rows)
     assert torch.equal(adapted.losses, losses)
     (found,) = torch.autograd.grad(losses.sum(), theta)
-    each = [learner.head_loss(theta, at(rows, b), torch.ones(1), layout) for b in range(3)]
+    each = [learner.head_loss(theta, rows.at(b), torch.ones(1), layout) for b in range(3)]
     (expected,) = torch.autograd.grad(sum(each), theta)
     torch.testing.assert_close(found, expected)
 
@@ -207,7 +203,7 @@ def test_a_sample_of_no_weight_is_not_there() -> None:
     layout = layout_of()
     learner, theta, rows = bound(layout), start(layout), random_rows(layout, 2, 3)
     weights = torch.tensor([[0.5, 0.0, 0.5]] * 2, dtype=torch.float64)
-    without = at(rows, (slice(None), [0, 2]))
+    without = rows.at((slice(None), [0, 2]))
     torch.testing.assert_close(learner.adapt(theta, rows, weights).theta, learner.adapt(theta, without).theta)
 
 
@@ -338,8 +334,8 @@ def test_training_goes_on_around_a_step_that_is_no_number(
     expected = torch.zeros_like(theta)
     for b in range(3):
         own = slice(b, b + 1)
-        after = learner.adapt(theta, at(support, own), steps=0 if b in targets else 2).theta
-        expected += torch.autograd.grad(learner.loss(after, at(query, own)).sum(), theta)[0]
+        after = learner.adapt(theta, support.at(own), steps=0 if b in targets else 2).theta
+        expected += torch.autograd.grad(learner.loss(after, query.at(own)).sum(), theta)[0]
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
 
 
@@ -420,7 +416,7 @@ class Few(torch.nn.Module):
 def few_rows(targets: slice) -> list[HeadRows]:
     """Support and query rows of some of four targets."""
     torch.manual_seed(16)
-    return [at(random_rows(layout_of(), 4, count, dtype=torch.float32), targets) for count in (2, 1)]
+    return [random_rows(layout_of(), 4, count, dtype=torch.float32).at(targets) for count in (2, 1)]
 
 
 def few_gradients(model: torch.nn.Module, support: HeadRows, query: HeadRows, is_mixed: bool) -> list[Tensor]:

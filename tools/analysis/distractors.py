@@ -37,10 +37,10 @@ from mmgtrack.cli.tools import run_tool
 from mmgtrack.countdown import Countdown
 from mmgtrack.datasets import SequenceFolder, look_alike_clip, read_frame
 from mmgtrack.errors import InputError
+from mmgtrack.evaluation.bootstrap import mean_with_bounds
 from mmgtrack.evaluation.choices import Choice, Ways, choices
 from mmgtrack.evaluation.distractors import (
     fewer_with_bounds,
-    mean_with_bounds,
     target_outcome,
     tracklet_scores,
 )
