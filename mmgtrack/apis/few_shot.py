@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from mmgtrack.datasets import ClipDataset
 from mmgtrack.errors import InputError
 from mmgtrack.models.guided_detector import GuidedDetector, MetaLearner
+from mmgtrack.models.guided_detector.guided_detector import ROLES
 from mmgtrack.models.guided_detector.head_rows import HeadRows
+from mmgtrack.structures import ClipSample
 
 Report = Callable[[int, int], None]
 """Called with how much is done, and of how much."""
@@ -50,7 +52,7 @@ def read_episodes(
     for start in range(0, len(numbers), batch_size):
         samples = [dataset[number] for number in numbers[start : start + batch_size]]
         data = model.data_preprocessor(pseudo_collate(samples), False)
-        parts.append(tuple(_stored(rows) for rows in model.episode_rows(**data)))
+        parts.append(tuple(_stored(rows) for rows in _rows_of(model, **data)))
         clips += [sample['data_samples'].clip['query'] for sample in samples]
         if report is not None:
             report(len(clips), len(numbers))
@@ -127,6 +129,20 @@ def query_losses(
         adapted = learner.adapt(theta, support, steps=num_steps)
         losses.append(learner.loss(adapted.theta, query))
     return torch.cat(losses).double().cpu().numpy()
+
+
+def _rows_of(
+    model: GuidedDetector, inputs: dict[str, Tensor], data_samples: list[ClipSample]
+) -> list[HeadRows]:
+    """Rows (B, ...) of the support and of the query images."""
+    boxes = {role: model._truths(data_samples, role) for role in ROLES}
+    modulators = model.modulators(model._images(inputs, data_samples, 'exemplar'), boxes['exemplar'])
+    theta = model.theta()
+    rows = []
+    for role in ROLES[1:]:
+        maps = model.guide(model.extract(model._images(inputs, data_samples, role)), modulators)
+        rows.append(model.heads.mine(model.heads.read(maps, boxes[role]), boxes[role], theta))
+    return rows
 
 
 def _stored(rows: HeadRows) -> HeadRows:
