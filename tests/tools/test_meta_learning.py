@@ -16,19 +16,6 @@ from tests.trackers import CONFIGS
 TOOL = Path(__file__).parents[2] / 'tools/analysis/meta_learning.py'
 COUNTS = ['--steps', 4, '--episodes', 5, '--tuning', 2, '--held-back', 4]
 COUNTS += ['--batch-size', 2, '--inner-steps', 2]
-    '--steps',
-    4,
-    '--episodes',
-    5,
-    '--tuning',
-    2,
-    '--held-back',
-    4,
-    '--batch-size',
-    2,
-    '--inner-steps',
-    2,
-]
 
 
 @pytest.fixture(scope='module')
