@@ -52,12 +52,12 @@ def read_episodes(
     for start in range(0, len(numbers), batch_size):
         samples = [dataset[number] for number in numbers[start : start + batch_size]]
         data = model.data_preprocessor(pseudo_collate(samples), False)
-        parts.append(tuple(_stored(rows) for rows in _rows_of(model, **data)))
+        support, query = _rows_of(model, **data)
+        parts.append((_stored(support), _stored(query)))
         clips += [sample['data_samples'].clip['query'] for sample in samples]
         if report is not None:
             report(len(clips), len(numbers))
-    support, query = (_joined(rows) for rows in zip(*parts, strict=True))
-    return Episodes(support, query, clips)
+    return Episodes(_joined([own for own, _ in parts]), _joined([own for _, own in parts]), clips)
 
 
 def fresh_head(model: GuidedDetector, std: float = 0.01, seed: int = 0) -> Tensor:

@@ -40,7 +40,7 @@ from mmgtrack.registry import DATASETS
 from mmgtrack.visualization.bands import plot_bands
 from mmgtrack.visualization.figures import check_suffix
 
-RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # ours: a decade to either side of the paper's .05
+RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # ours: the paper's .05, and what lies around it
 
 
 @dataclass(frozen=True, eq=False)
