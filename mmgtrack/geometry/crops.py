@@ -98,20 +98,18 @@ def box_in_frame(predicted: Tensor, boxes: Tensor, windows: Tensor) -> Tensor:
 
 
 def boxes_to_window(boxes: Tensor, windows: Tensor, size: int) -> Tensor:
-    """Boxes (M, ..., 4) xyxy frame pixels, in pixels of their windows (M, 3) resized to ``size``.
+    """Boxes (..., 4) xyxy frame pixels, in pixels of their windows (..., 3) resized to ``size``.
 
     A box moves as the pixels below it do. The official rules of STARK, ``boxes_in_crop`` and
     ``box_in_frame``, do not know that windows begin at whole pixels: of a target that is 6 pixels wide this
     is up to 8 % of its width.
     """
-    corners, sides = _axes(windows, boxes)
-    return (boxes - corners) * (size / sides)
+    return (boxes - windows[..., [0, 1, 0, 1]]) * size / windows[..., 2:]
 
 
 def boxes_from_window(boxes: Tensor, windows: Tensor, size: int) -> Tensor:
-    """The way back: boxes (M, ..., 4) xyxy in pixels of windows (M, 3) as frame pixels."""
-    corners, sides = _axes(windows, boxes)
-    return boxes * (sides / size) + corners
+    """The way back: boxes (..., 4) xyxy in pixels of windows (..., 3) as frame pixels."""
+    return boxes * windows[..., 2:] / size + windows[..., [0, 1, 0, 1]]
 
 
 def clip_with_margin(boxes: Tensor, sizes: Tensor, margin: float) -> Tensor:
@@ -125,12 +123,6 @@ def clip_with_margin(boxes: Tensor, sizes: Tensor, margin: float) -> Tensor:
     low = torch.minimum(boxes[:, :2].clamp(min=0), sizes - margins)
     high = torch.minimum(torch.maximum(boxes[:, 2:], margins), sizes)
     return torch.cat([low, low + torch.maximum(high - low, margins)], dim=1)
-
-
-def _axes(windows: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-    """Corners (M, ..., 4) as x1, y1, x1, y1 and sides (M, ..., 1) of windows (M, 3), to go with boxes."""
-    numbers = windows.to(boxes.dtype).view(len(windows), *(1,) * (boxes.dim() - 2), 3)
-    return numbers[..., [0, 1, 0, 1]], numbers[..., 2:]
 
 
 def _inside(start: int, side: int, limit: int) -> np.ndarray:

@@ -73,7 +73,7 @@ class CropTarget(BaseTransform):
         results['scale_factor'] = (size / side, size / side)
         moved = results['gt_bboxes']
         if self.exact:
-            inside = boxes_to_window(torch.from_numpy(boxes)[None], windows, size)[0].numpy()
+            inside = boxes_to_window(torch.from_numpy(boxes), windows, size).numpy()
         else:
             inside = boxes_in_crop(boxes, around, side, size)
         moved.tensor = moved.tensor.new_tensor(inside)
