@@ -1,0 +1,45 @@
+"""The ablations of GuidedDetector (Huang et al., ICCV 2019) as rows for guided_ablation.py.
+
+A row without a checkpoint takes the last one in work_dirs/<config name>. A row that is trained otherwise has
+weights of its own; those of the light model that say "same weights" are other ways to track alone.
+"""
+
+ssd300 = 'mmgtrack::guided_ssd300_vgg16.py'
+light = 'mmgtrack::guided_mobilenetv2_lite.py'
+
+# "the best (steps, rate)": the paper gives no values for plain gradient descent
+descent = {
+    'model.learner.first_steps': [1, 5, 20],
+    'model.learner.inner_lr': [0.0005, 0.005, 0.05],
+}
+
+table1 = [
+    dict(name='full', config=ssd300),
+    dict(
+        name='plain gradient descent', config='mmgtrack::ablations/guided_ssd300_gradient_descent.py',
+        grid=descent),
+    dict(name='no anchored updating', config=ssd300, options={'model.learner.anchor_weight': 0.0}),
+    dict(name='no box-head adaptation', config='mmgtrack::ablations/guided_ssd300_no_box_adaptation.py'),
+    dict(name='single exemplar size', config='mmgtrack::ablations/guided_ssd300_single_exemplar.py'),
+]
+table2 = [
+    dict(name='VGG-16', config='mmgtrack::ablations/guided_faster_rcnn_vgg16.py'),
+    dict(name='ResNet-34', config='mmgtrack::ablations/guided_faster_rcnn_r34.py'),
+    dict(name='ResNet-50', config='mmgtrack::guided_faster_rcnn_r50.py'),
+    dict(name='ResNet-101', config='mmgtrack::ablations/guided_faster_rcnn_r101.py'),
+]
+# table 1 for the light model; plain gradient descent: trained with model.learner.inner_steps=0
+light_table1 = [
+    dict(name='full', config=light),
+    dict(
+        name='plain gradient descent', config=light,
+        checkpoint='work_dirs/guided_mobilenetv2_lite_gradient_descent', grid=descent),
+    dict(name='no anchored updating', config=light, options={'model.learner.anchor_weight': 0.0}),
+    dict(
+        name='no box-head adaptation, same weights', config=light,
+        options={'model.learner.adapt_boxes': False}),
+    dict(
+        name='no adaptation, same weights', config=light,
+        options={'model.learner.first_steps': 0, 'model.learner.online_steps': 0}),
+    dict(name='single exemplar size, same weights', config=light, options={'model.exemplar.sizes': 96}),
+]
