@@ -1,0 +1,112 @@
+"""The final layers of a head: what they read, and what they would say with other parameters."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from mmcv.cnn.bricks import wrappers
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mmgtrack.errors import InputError
+
+PLAIN = (
+    nn.Conv2d,
+    nn.Linear,
+    wrappers.Conv2d,
+    wrappers.Linear,
+)  # others change their weights in a forward pass
+
+
+@contextmanager
+def reading(layers: Sequence[nn.Module]) -> Iterator[list[list[Tensor]]]:
+    """Within it, what each of the layers is given is kept, one list of calls a layer.
+
+    The layers themselves only compute a corner of it: nobody uses what they say.
+    """
+    calls: list[list[Tensor]] = [[] for _ in layers]
+    with ExitStack() as hooks:
+        for layer, own in zip(layers, calls, strict=True):
+            hooks.enter_context(_Hook(layer, own))
+        yield calls
+
+
+class _Hook:
+    """A forward pre-hook that leaves with its ``with``."""
+
+    def __init__(self, layer: nn.Module, calls: list[Tensor]) -> None:
+        self._calls = calls
+        self._corner = tuple(slice(size) for size in getattr(layer, 'kernel_size', ()))
+        self._handle = layer.register_forward_pre_hook(self._keep)
+
+    def _keep(self, layer: nn.Module, args: tuple[Any, ...]) -> tuple[Tensor, ...]:
+        self._calls.append(args[0])
+        return (args[0][(slice(1), slice(None), *self._corner)],)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *reason: object) -> None:
+        self._handle.remove()
+
+
+def check_layer(name: str, layer: nn.Module) -> None:
+    """Raises InputError unless the layer is a plain convolution of the map's size, or a plain linear one."""
+    is_same = not isinstance(layer, nn.Conv2d) or (
+        layer.stride == layer.dilation == (1, 1)
+        and layer.groups == 1
+        and layer.kernel_size[0] == layer.kernel_size[1] == 2 * layer.padding[0] + 1
+        and layer.padding[0] == layer.padding[1]
+    )
+    if type(layer) not in PLAIN or layer.bias is None or not is_same:
+        raise InputError(
+            'a final layer that can adapt is a plain convolution that keeps the size, or a linear layer, '
+            f'with a bias, got {name}: {layer}; configure the detector without it'
+        )
+
+
+def convolve(maps: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """(B, O, H, W) of maps (B, C, H, W), zero padded.
+
+    weight: (O, C * k * k) and bias (O,) for all, or (B, O, C * k * k) and (B, O), one a map.
+    """
+    maps = maps.to(weight.dtype)
+    side = round((weight.shape[-1] / maps.shape[1]) ** 0.5)
+    kernels = weight.unflatten(-1, (maps.shape[1], side, side))
+    if weight.ndim == 2:
+        return functional.conv2d(maps, kernels, bias, padding=side // 2)
+    out = functional.conv2d(
+        maps.flatten(0, 1)[None], kernels.flatten(0, 1), bias.flatten(), padding=side // 2, groups=len(maps)
+    )
+    return out[0].unflatten(0, bias.shape)
+
+
+def patch_corners(
+    sizes: Sequence[tuple[int, int]], slots: Sequence[int], chosen: Sequence[bool], side: int
+) -> tuple[Tensor, Tensor]:
+    """For ``patches``: the first cell of each prior's patch, and the length of its level's rows, each (N,).
+
+    sizes, slots: (h, w) and priors a cell of each level, all of which have their share of the N priors, in
+    mmdet's order; chosen: which of the levels the layer reads. For the others both numbers are 0.
+    """
+    starts, lengths, first = [], [], 0
+    for (height, width), count, is_read in zip(sizes, slots, chosen, strict=True):
+        length = (width + side - 1) * is_read
+        rows, columns = torch.arange(height)[:, None], torch.arange(width)
+        starts.append(((first + rows * length + columns) * is_read).flatten().repeat_interleave(count))
+        lengths.append(torch.full((height * width * count,), length))
+        first += (height + side - 1) * length
+    return torch.cat(starts), torch.cat(lengths)
+
+
+def patches(maps: Sequence[Tensor], starts: Tensor, lengths: Tensor, side: int) -> Tensor:
+    """(B, K, C * side * side): what a convolution of this side reads for K priors of maps (B, C, H, W).
+
+    starts, lengths: (B, K) of ``patch_corners``. Only these cells are unfolded.
+    """
+    cells = torch.cat([functional.pad(level, (side // 2,) * 4).flatten(2) for level in maps], 2)
+    steps = torch.arange(side, device=cells.device)
+    index = starts[..., None, None] + steps[:, None] * lengths[..., None, None] + steps
+    found = cells.gather(2, index.flatten(1)[:, None].expand(-1, cells.shape[1], -1))
+    return found.unflatten(2, (-1, side * side)).transpose(1, 2).flatten(2)
