@@ -148,7 +148,9 @@ def _test(row: Row, weights: Path, study: Study, videos: Videos, out: Path) -> V
         device=study.device,
         overwrite=study.overwrite,
     )
-    report = run_test(row.config, str(weights), options, row.options)
+    # mmengine names runs by the second, and two of one name would share a log
+    overrides = {**row.options, 'experiment_name': str(out)}
+    report = run_test(row.config, str(weights), options, overrides)
     if report.folder is None:
         raise InputError(f'the test_cfg of {row.config} writes no results: give a data set by name')
     without = {each.name for each in report.broken}

@@ -80,9 +80,7 @@ def make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(
-            f'cannot make the folder {out}: {error.strerror}; give another --out'
-        ) from error
+        raise OutputError(f'cannot make the folder {out}: {error.strerror}; give another --out') from error
 
 
 def write(variants: Sequence[Variant], out: Path) -> None:
