@@ -22,28 +22,6 @@ from mmgtrack.registry import DATASETS
 
 
 @dataclass(frozen=True)
-class Row:
-    """A variant: a config, what is changed in it, and its weights.
-
-    config: file, ``mmgtrack::NAME.py`` or name of a model; checkpoint: weights, or the work folder of a
-    training, of which the last checkpoint counts; None: ``<work dirs>/<config name>``. options: config keys,
-    dotted. grid: keys with lists of values, of which those are taken that have the largest AUC on the videos
-    to choose by.
-    """
-
-    name: str
-    config: str
-    checkpoint: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-
-    @property
-    def folder(self) -> str:
-        """Name of its folder: letters, digits and underscores."""
-        return re.sub(r'\W+', '_', self.name).strip('_').lower()
-
-
-@dataclass(frozen=True)
 class Videos:
     """Where to track: a data set by name, in ``root`` or where the catalogue looks for it.
 
@@ -56,8 +34,34 @@ class Videos:
 
 
 @dataclass(frozen=True)
+class Row:
+    """A variant: a config, what is changed in it, and its weights.
+
+    config: file, ``mmgtrack::NAME.py`` or name of a model; checkpoint: weights, or the work folder of a
+    training, of which the last checkpoint counts; None: ``<work dirs>/<config name>``. options: config keys,
+    dotted. grid: keys with lists of values, of which those are taken that have the largest AUC on the videos
+    of ``chosen_by``.
+    """
+
+    name: str
+    config: str
+    checkpoint: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    chosen_by: Videos | None = None
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder: letters, digits and underscores."""
+        return re.sub(r'\W+', '_', self.name).strip('_').lower()
+
+
+@dataclass(frozen=True)
 class Study:
-    """What all rows have in common. out: folder of results, one a row; chosen_by: videos for grids."""
+    """What all rows have in common.
+
+    out: folder of results, one a row; work_dirs: of trainings; chosen_by: in place of the rows' own.
+    """
 
     videos: Videos
     out: Path
@@ -73,16 +77,18 @@ def read_rows(path: Path, table: str) -> list[Row]:
     if table not in tables:
         raise InputError(f'{path} has no table {table!r}; {suggest(table, tables)}')
     try:
-        rows = [Row(**row) for row in tables[table]]
+        rows = [_row(**settings) for settings in tables[table]]
     except TypeError as error:
-        raise InputError(f'{path}: each row of {table} is a dict of {_FIELDS}: {error}') from error
+        fields = ', '.join(Row.__dataclass_fields__)
+        raise InputError(f'{path}: each row of {table} is a dict of {fields}: {error}') from error
     folders = [row.folder for row in rows]
     if not rows or len(set(folders)) < len(folders) or not all(folders):
         raise InputError(f'{path}: the rows of {table} need names that differ, got {[r.name for r in rows]}')
     return rows
 
 
-_FIELDS = ', '.join(Row.__dataclass_fields__)
+def _row(chosen_by: Mapping[str, Any] | None = None, **settings: Any) -> Row:
+    return Row(**settings, chosen_by=Videos(**chosen_by) if chosen_by else None)
 
 
 def run_row(row: Row, study: Study) -> Variant:
@@ -91,8 +97,11 @@ def run_row(row: Row, study: Study) -> Variant:
     A row without weights, or that fails, has no numbers, and a line that says why. Raises InputError where
     there is a grid and nothing to choose by.
     """
-    if row.grid and study.chosen_by is None:
-        raise InputError(f'{row.name!r} tries several values: say on which videos they are to be chosen')
+    row = replace(row, chosen_by=study.chosen_by or row.chosen_by)
+    if row.grid and row.chosen_by is None:
+        raise InputError(
+            f'{row.name!r} tries several values: say on which videos they are to be chosen, by its chosen_by'
+        )
     try:
         weights = find_row_weights(row, study.work_dirs)
         if weights is None:
@@ -125,13 +134,13 @@ def _config_name(row: Row) -> str:
 
 def _choose(row: Row, weights: Path, study: Study) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The values of the grid with the largest mean AUC on ``chosen_by``, and what all of them gave."""
-    assert study.chosen_by is not None
+    assert row.chosen_by is not None
     tried = []
     for number, values in enumerate(product(*row.grid.values()), start=1):
         options = dict(zip(row.grid, values, strict=True))
         changed = replace(row, options={**row.options, **options})
         out = study.out / row.folder / 'choice' / str(number)
-        found = _test(changed, weights, study, study.chosen_by, out)
+        found = _test(changed, weights, study, row.chosen_by, out)
         scores = [sequence['auc'] for sequence in found.sequences.values()]
         tried.append(dict(options=options, auc=float(np.nanmean(scores)) if scores else float('nan')))
     best = max(tried, key=lambda each: np.nan_to_num(each['auc'], nan=-1.0))

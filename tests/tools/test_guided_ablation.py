@@ -34,12 +34,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work.mkdir(parents=True)
     weights.rename(work / 'epoch_1.pth')
     (work / 'last_checkpoint').write_text('/elsewhere/stark/epoch_1.pth')  # the folder was moved
+    others = dict(data='folder', root=str(folder / 'others'))
     rows: list[dict[str, Any]] = [
         dict(name='full', config=str(config)),
         dict(name='no updates', config=str(config), options={KEY: [10**6]}),
         dict(name='not trained', config=str(config), checkpoint=str(folder / 'nowhere')),
         dict(name='wrong', config=str(config), options={'model.box_head.channels': 3}),
-        dict(name='tuned', config=str(config), grid={KEY: [[1], [10**6]]}),
+        dict(name='tuned', config=str(config), grid={KEY: [[1], [10**6]]}, chosen_by=others),
+        dict(name='untold', config=str(config), grid={KEY: [[1], [10**6]]}),
     ]
     (folder / 'tables.py').write_text(f'mine = {rows!r}\nsame = {rows[:1] * 2!r}\nodd = [dict(nane="x")]\n')
     return folder
@@ -61,11 +63,11 @@ def run(monkeypatch: pytest.MonkeyPatch, place: Path, out: Path, *words: object,
 def test_rows_end_in_a_table_whatever_some_of_them_lack(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    choose = ['--choose-data', 'folder', '--choose-root', place / 'others']
-    run(monkeypatch, place, tmp_path, *choose, '--plot', tmp_path / 'bars.png', status=1)
+    words = ['--rows', 'full', 'no updates', 'not trained', 'wrong', 'tuned']
+    run(monkeypatch, place, tmp_path, *words, '--plot', tmp_path / 'bars.png', status=1)
     report = json.loads((tmp_path / 'table.json').read_text())
     full, fixed, missing, wrong, tuned = report['rows']
-    assert [row['name'] for row in report['rows']] == ['full', 'no updates', 'not trained', 'wrong', 'tuned']
+    assert [row['name'] for row in report['rows']] == words[1:]
     assert report['sequences'] == ['a', 'b', 'd'] and full['above_first']['auc'] == [0, 0, 0]
     values = [each['auc'] for each in full['sequences'].values()]
     assert full['means']['auc'][0] == pytest.approx(sum(values) / 3)
@@ -85,7 +87,7 @@ def test_rows_end_in_a_table_whatever_some_of_them_lack(
     # again: the same results, nothing is tracked
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('results/*.csv')}
     assert len(before) == 3 * 3 + 2 * 2
-    run(monkeypatch, place, tmp_path, *choose, status=1)
+    run(monkeypatch, place, tmp_path, *words, status=1)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob('results/*.csv')} == before
     assert json.loads((tmp_path / 'table.json').read_text()) == report
 
@@ -98,6 +100,10 @@ def test_other_data_fewer_rows_and_sequences(
     report = json.loads((tmp_path / 'new/out/table.json').read_text())
     assert [row['name'] for row in report['rows']] == ['full', 'no updates']
     assert report['sequences'] == ['y'] and 'own/success' in report['rows'][0]['benchmark']
+    given = ['--choose-data', 'folder', '--choose-root', place / 'others', '--choose-sequences', 'x']
+    run(monkeypatch, place, tmp_path / 'new/out', '--rows', 'untold', '--sequences', 'd', *given)
+    (row,) = json.loads((tmp_path / 'new/out/table.json').read_text())['rows']
+    assert list(row['sequences']) == ['d'] and row['chosen'] in [each['options'] for each in row['tried']]
     # results that were made otherwise are not mixed
     run(monkeypatch, place, tmp_path / 'new/out', '--rows', 'full', status=1)
     (row,) = json.loads((tmp_path / 'new/out/table.json').read_text())['rows']
@@ -129,8 +135,8 @@ def test_an_interrupted_table_goes_on(place: Path, tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize(
     'words, message',
     [
-        (['--rows', 'ful'], r"there is no row 'ful'; did you mean full\?"),
-        (['--rows', 'tuned'], "'tuned' tries several values: say on which videos"),
+        (['--rows', 'ful'], r"there is no row 'ful'; did you mean full"),
+        (['--rows', 'untold'], "'untold' tries several values: say on which videos"),
         (['--plot', 'bars.gif'], 'a picture ends in .png'),
         (['--out', '/dev/null/out'], 'cannot make the folder /dev/null/out: Not a directory'),
     ],
@@ -152,7 +158,7 @@ def test_mistakes(
     [
         ('mein', r"has no table 'mein'; did you mean mine"),
         ('same', 'need names that differ'),
-        ('odd', 'each row of odd is a dict of name, config, checkpoint, options, grid'),
+        ('odd', 'each row of odd is a dict of name, config, checkpoint, options, grid, chosen_by'),
     ],
 )
 def test_tables_that_are_none(place: Path, table: str, message: str) -> None:

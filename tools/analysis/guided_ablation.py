@@ -1,7 +1,6 @@
 """The ablations of GuidedDetector's paper: a table of variants, tracked on any data set.
 
-    python tools/analysis/guided_ablation.py table1 --data otb2013 --choose-data otb2015 \\
-        --choose-sequences Board Box Bird1
+    python tools/analysis/guided_ablation.py table1 --data otb2013
     python tools/analysis/guided_ablation.py light_table1 --rows full 'no anchored updating' --plot bars.png
 
 Tables are lists in guided_tables.py, or in the file of --tables; a row is a config, options and a checkpoint.
@@ -11,8 +10,8 @@ difference from the first row, and every sequence. They are written anew after e
 has been tracked is not tracked again. A row whose checkpoint is missing, or that fails, is said to, and the
 others go on; the exit status is 1 then.
 
-"Plain gradient descent" tries several steps and rates. Those are taken that are best on the videos of
---choose-data, which should be none of those that are tested on.
+"Plain gradient descent" tries several steps and rates. Those are taken that are best on other videos, which
+its row names, or --choose-data.
 """
 
 import argparse
@@ -44,7 +43,7 @@ def parse_args() -> argparse.Namespace:
     add('--data', metavar='NAME', help="data set, such as otb2013 (default: the configs' own test set)")
     add('--data-root', metavar='DIR', help='where it is (default: below MMGTRACK_DATA, or data/)')
     add('--sequences', metavar='NAME', nargs='+', help='only these')
-    add('--choose-data', metavar='NAME', help='data set to choose the values of a grid by')
+    add('--choose-data', metavar='NAME', help='data set to choose values by (default: the rows say)')
     add('--choose-root', metavar='DIR', help='where that is')
     add('--choose-sequences', metavar='NAME', nargs='+', help='only these of it')
     add('--work-dirs', metavar='DIR', type=Path, default=Path('work_dirs'), help='folders of trainings')
