@@ -62,3 +62,13 @@ model = dict(
     exemplar=dict(factor=2, sizes=[48, 96, 160]),  # twice the base sizes (section 3.5)
     search=dict(factor=5, size=224),
     learner=dict(inner_lr=0.05, inner_steps=5))
+
+# ours: what 50 minutes on a core allow
+train_cfg = dict(max_epochs=8)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
+    dict(
+        type='CosineAnnealingLR', by_epoch=True, begin=0, T_max=8, eta_min_ratio=0.02,
+        convert_to_iter_based=True),
+]
+auto_scale_lr = dict(base_batch_size=16)

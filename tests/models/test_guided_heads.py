@@ -1,19 +1,27 @@
 """The heads of mmdet's detectors as the few-shot learner sees them, against the detectors themselves."""
 
+import copy
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 import pytest
 import torch
+from mmdet.models.dense_heads import FCOSHead, SSDHead
+from mmdet.models.layers import NormedLinear
 from mmdet.registry import MODELS
 from mmengine.hub import get_config
 from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
+from torch.nn import functional
 
 import mmgtrack  # noqa: F401  (operator stand-in before mmdet)
+from mmgtrack.errors import InputError
+from mmgtrack.geometry.boxes import box_iou
 from mmgtrack.models.guided_detector.heads import HeadAdapter, adapter_of
+from mmgtrack.models.guided_detector.heads.final_layers import check_layer
+from mmgtrack.models.guided_detector.heads.roi import neighbours
 
 Maps = tuple[Tensor, ...]
 # the paper's three levels (section 3.4)
@@ -47,6 +55,8 @@ class Zoo:
     changes: dict[str, Any] = field(default_factory=dict)
 
 
+FPN = (256,) * 5, (16, 8, 4, 2, 1), 128
+NARROW = {'bbox_head.num_classes': 1, 'bbox_head.feat_channels': 128}
 DENSE = {
     'ssd300': Zoo('ssd/ssd300_coco.py', (512, 1024, 512), (38, 19, 10), 300, 0.1, SSD),
     'ssdlite': Zoo(
@@ -57,13 +67,63 @@ DENSE = {
         0.4,
         {'bbox_head.num_classes': 1},
     ),
+    'retinanet_r50': Zoo('retinanet/retinanet_r50_fpn_1x_coco.py', *FPN, 0.25, NARROW),
+    'fcos_r50': Zoo('fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py', *FPN, 0.25, NARROW),
+    'fcos_r50_center_norm': Zoo(
+        'fcos/fcos_r50-caffe_fpn_gn-head-center-normbbox-centeronreg-giou_1x_coco.py', *FPN, 0.25, NARROW
+    ),
+}
+
+FEW = {
+    'test_cfg.rpn.nms_pre': 60,
+    'test_cfg.rpn.max_per_img': 12,
+    'train_cfg.rpn.sampler.num': 10**6,  # all anchors, so that nothing is drawn at random
+    'rpn_head.feat_channels': 16,
+}
+# regions of 2x2 cells, one behind the shared head
+C4 = {
+    **FEW,
+    'roi_head.bbox_head.num_classes': 1,
+    'roi_head.bbox_roi_extractor.roi_layer.output_size': 2,
+    'roi_head.bbox_head.roi_feat_size': 1,
+}
+C4_CONFIG = 'faster_rcnn/faster-rcnn_r50-caffe_c4-1x_coco.py'
+FPN_CONFIG = 'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'
+TWO_STAGE = {
+    'c4_r34': Zoo(
+        C4_CONFIG,
+        (256,),
+        (6,),
+        96,
+        0.3,
+        {
+            **C4,
+            'backbone.depth': 34,
+            'rpn_head.in_channels': 256,
+            'roi_head.shared_head.depth': 34,
+            'roi_head.bbox_roi_extractor.out_channels': 256,
+            'roi_head.bbox_head.in_channels': 512,
+        },
+    ),
+    'c4_r50': Zoo(C4_CONFIG, (1024,), (6,), 96, 0.3, C4),
+    'c4_r101': Zoo(
+        C4_CONFIG, (1024,), (6,), 96, 0.3, {**C4, 'backbone.depth': 101, 'roi_head.shared_head.depth': 101}
+    ),
+    'fpn_r50': Zoo(
+        FPN_CONFIG,
+        (256,) * 5,
+        (32, 16, 8, 4, 2),
+        128,
+        0.25,
+        {**FEW, 'roi_head.bbox_head.num_classes': 1, 'roi_head.bbox_head.fc_out_channels': 32},
+    ),
 }
 
 
 @cache
 def detector_of(name: str) -> nn.Module:
     """In float64, with random weights that tell priors apart; shared, so no test may change it."""
-    zoo = DENSE[name]
+    zoo = {**DENSE, **TWO_STAGE}[name]
     config = get_config(f'mmdet::{zoo.config}').model
     for key, value in {**zoo.changes, 'backbone.init_cfg': None}.items():
         *path, last = key.split('.')
@@ -74,12 +134,15 @@ def detector_of(name: str) -> nn.Module:
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope('mmdet'):
         detector = MODELS.build(config).double().eval()
-    for parameter in detector.bbox_head.parameters():
+    heads = [part for key, part in detector.named_children() if key.endswith('head')]
+    for key, parameter in (item for head in heads for item in head.named_parameters()):
         if parameter.ndim > 1:
             nn.init.normal_(parameter, std=1 / parameter[0].numel() ** 0.5)
-        else:
+        elif key.endswith('bias'):
             nn.init.uniform_(parameter, -0.1, 0.1)
-    if not hasattr(detector.bbox_head, 'loss_cls'):
+        elif key.endswith('scale'):
+            nn.init.uniform_(parameter, 0.8, 1.2)
+    if isinstance(heads[0], SSDHead):
         detector.bbox_head.loss_cls = (
             None  # mmdet 3.3 asks for it before it predicts, and SSD's head has none
         )
@@ -88,7 +151,7 @@ def detector_of(name: str) -> nn.Module:
 
 def maps_of(name: str, count: int) -> Maps:
     """Random maps of ``count`` windows, as the guidance would hand them on."""
-    zoo = DENSE[name]
+    zoo = {**DENSE, **TWO_STAGE}[name]
     generator = torch.Generator().manual_seed(1)
     return tuple(
         torch.randn(count, channels, side, side, generator=generator, dtype=torch.float64)
@@ -98,7 +161,8 @@ def maps_of(name: str, count: int) -> Maps:
 
 def boxes_of(name: str) -> Tensor:
     """Three targets near the middle: as small as the smallest prior, larger, and wide."""
-    crop, small = DENSE[name].crop, DENSE[name].small
+    zoo = {**DENSE, **TWO_STAGE}[name]
+    crop, small = zoo.crop, zoo.small
     sizes = crop * torch.tensor([[0.9 * small, 1.1 * small], [0.45, 0.45], [0.6, 0.4]], dtype=torch.float64)
     centres = crop * torch.tensor([[0.52, 0.47], [0.5, 0.5], [0.4, 0.6]], dtype=torch.float64)
     return torch.cat((centres - sizes / 2, centres + sizes / 2), 1)
@@ -120,6 +184,11 @@ def raw_outputs(name: str, maps: Maps) -> tuple[Tensor, Tensor]:
     """Logits (B, N, c) and box outputs (B, N, 4) of the detector's own final layers."""
     head = detector_of(name).bbox_head
     logits, deltas = head(maps)[:2]
+    if isinstance(head, FCOSHead):  # which goes on with what the layer says
+        deltas = []
+        handle = head.conv_reg.register_forward_hook(lambda *call: deltas.append(call[2]))
+        head(maps)
+        handle.remove()
     return flat(logits, head.cls_out_channels), flat(deltas, 4)
 
 
@@ -138,11 +207,72 @@ def priors_of_rows(name: str, maps: Maps, rows: Any, adapter: HeadAdapter) -> Te
 def mmdet_targets(name: str, maps: Maps, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Labels, whether they count, and box targets of all priors, (B, N, ...), by the detector's own head."""
     head = detector_of(name).bbox_head
-    metas = [{'img_shape': (DENSE[name].crop,) * 2, 'pad_shape': (DENSE[name].crop,) * 2}] * len(boxes)
     truth = [InstanceData(bboxes=box[None], labels=torch.zeros(1, dtype=torch.long)) for box in boxes]
+    if isinstance(head, FCOSHead):
+        return fcos_targets(head, maps, truth)
+    metas = [{'img_shape': (DENSE[name].crop,) * 2, 'pad_shape': (DENSE[name].crop,) * 2}] * len(boxes)
     anchors, flags = head.get_anchors([level.shape[-2:] for level in maps], metas, device='cpu')
     labels, weights, targets = head.get_targets(anchors, flags, truth, metas)[:3]
     return 1 - torch.cat(labels, 1), torch.cat(weights, 1) > 0, torch.cat(targets, 1).double()
+
+
+def fcos_targets(head: FCOSHead, maps: Maps, truth: list[InstanceData]) -> tuple[Tensor, Tensor, Tensor]:
+    """As ``mmdet_targets``; distances are taken back to what the scales and exp make them of."""
+    points = head.prior_generator.grid_priors(
+        [level.shape[-2:] for level in maps], dtype=torch.float64, device='cpu'
+    )
+    labels, distances = head.get_targets(points, truth)
+    raw = [
+        (level if head.norm_on_bbox else level.clamp(min=1e-6).log()) / scale.scale.detach()
+        for level, scale in zip(distances, head.scales, strict=True)
+    ]
+    labels = torch.cat([level.view(len(truth), -1) for level in labels], 1)
+    targets = torch.cat([level.view(len(truth), -1, 4) for level in raw], 1)
+    return 1 - labels, torch.ones_like(labels, dtype=torch.bool), targets
+
+
+@pytest.mark.parametrize('name', [*DENSE, *TWO_STAGE])
+class TestEvery:
+    def test_windows_do_not_see_each_other(self, name: str) -> None:
+        adapter, maps, boxes = adapter_of(detector_of(name)), maps_of(name, 3), boxes_of(name)
+        thetas = other_thetas(adapter, 3)
+        with torch.no_grad():
+            together = adapter.read(maps, boxes)
+            found, rows = adapter.detect(together, thetas), adapter.mine(together, boxes, thetas)
+            for number, theta in enumerate(thetas):
+                one = slice(number, number + 1)
+                alone = adapter.read(tuple(level[one] for level in maps), boxes[one])
+                for ours, own in zip(found, adapter.detect(alone, theta), strict=True):
+                    torch.testing.assert_close(ours[number], own[0], rtol=1e-9, atol=1e-6)
+                own_rows = adapter.mine(alone, boxes[one], theta)
+                assert torch.equal(rows.slots[number], own_rows.slots[0])
+                for ours, own in zip(
+                    (*rows.features, *rows[2:]), (*own_rows.features, *own_rows[2:]), strict=True
+                ):
+                    torch.testing.assert_close(ours[number], own[0], rtol=1e-9, atol=1e-9)
+
+    def test_gradients_reach_the_maps_and_theta(self, name: str) -> None:
+        adapter, boxes = adapter_of(detector_of(name)), boxes_of(name)
+        maps = tuple(level.requires_grad_() for level in maps_of(name, 3))
+        theta = adapter.theta()
+        rows = adapter.mine(adapter.read(maps, boxes), boxes, theta)
+        logits, deltas = adapter.layout.outputs(theta, rows)
+        loss = (logits.square().mean(-1) * rows.label_weights).sum()
+        loss = loss + ((deltas - rows.targets).square() * rows.box_weights[..., None]).sum()
+        layer = detector_of(name).get_submodule(adapter.layout.groups[0].boxes.name).weight
+        *of_maps, of_layer = torch.autograd.grad(loss, (*maps, layer), allow_unused=True)
+        assert any(gradient is not None and gradient.abs().sum() > 0 for gradient in of_maps)
+        assert of_layer.isfinite().all()
+        assert not any(leaf.requires_grad for leaf in rows[1:])
+
+    def test_windows_without_the_target(self, name: str) -> None:
+        adapter = adapter_of(detector_of(name))
+        boxes = torch.tensor([[60.0] * 4, [-900.0, -900.0, -800.0, -800.0], [torch.nan] * 4])
+        rows = adapter.mine(adapter.read(maps_of(name, 3), boxes), boxes, adapter.theta())
+        assert (rows.labels == 0).all()
+        assert (rows.box_weights == 0).all()
+        assert (rows.label_weights > 0).sum((1, 2)).tolist() == [3, 3, 3]
+        assert all(leaf.isfinite().all() for leaf in (*rows.features, *rows[1:]))
 
 
 @pytest.mark.parametrize('name', DENSE)
@@ -163,26 +293,10 @@ class TestDense:
         assert boxes.shape == (1, len(own.bboxes), 4)
         (ours, ours_order), (theirs, theirs_order) = scores[0].sort(), own.scores.sort()
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
+        # FCOS's distances are float32, whatever the module is
         torch.testing.assert_close(
-            boxes[0, ours_order].clamp(min=0), own.bboxes[theirs_order], rtol=1e-9, atol=1e-6
+            boxes[0, ours_order].clamp(min=0), own.bboxes[theirs_order].double(), rtol=1e-6, atol=1e-5
         )
-
-    def test_windows_do_not_see_each_other(self, name: str) -> None:
-        adapter, maps, boxes = adapter_of(detector_of(name)), maps_of(name, 3), boxes_of(name)
-        thetas = other_thetas(adapter, 3)
-        with torch.no_grad():
-            together = adapter.read(maps)
-            found, rows = adapter.detect(together, thetas), adapter.mine(together, boxes, thetas)
-            for number, theta in enumerate(thetas):
-                alone = adapter.read(tuple(level[number : number + 1] for level in maps))
-                for ours, own in zip(found, adapter.detect(alone, theta), strict=True):
-                    torch.testing.assert_close(ours[number], own[0], rtol=1e-9, atol=1e-6)
-                own_rows = adapter.mine(alone, boxes[number : number + 1], theta)
-                assert torch.equal(rows.slots[number], own_rows.slots[0])
-                for ours, own in zip(
-                    (*rows.features, *rows[2:]), (*own_rows.features, *own_rows[2:]), strict=True
-                ):
-                    torch.testing.assert_close(ours[number], own[0], rtol=1e-9, atol=1e-9)
 
     def test_rows_say_what_the_layers_say_at_priors_that_mmdet_assigns(self, name: str) -> None:
         adapter, maps, boxes = adapter_of(detector_of(name)), maps_of(name, 3), boxes_of(name)
@@ -225,30 +339,149 @@ class TestDense:
             left[chosen] = False
             assert odds[window, chosen].min() >= odds[window, left].max()
 
-    def test_gradients_reach_the_maps_and_theta(self, name: str) -> None:
-        adapter, boxes = adapter_of(detector_of(name)), boxes_of(name)
-        maps = tuple(level.requires_grad_() for level in maps_of(name, 3))
-        theta = adapter.theta()
-        rows = adapter.mine(adapter.read(maps), boxes, theta)
-        logits, deltas = adapter.layout.outputs(theta, rows)
-        loss = (logits.square().mean(-1) * rows.label_weights).sum()
-        loss = loss + ((deltas - rows.targets).square() * rows.box_weights[..., None]).sum()
-        layer = detector_of(name).get_submodule(adapter.layout.groups[0].boxes.name).weight
-        *of_maps, of_layer = torch.autograd.grad(loss, (*maps, layer), allow_unused=True)
-        assert any(gradient is not None and gradient.abs().sum() > 0 for gradient in of_maps)
-        assert of_layer.isfinite().all()
-        assert not any(leaf.requires_grad for leaf in rows[1:])
 
-    @pytest.mark.parametrize(
-        'box',
-        [(60.0, 60.0, 60.0, 60.0), (-900.0, -900.0, -800.0, -800.0), (float('nan'),) * 4],
-        ids=['no area', 'outside', 'nan'],
-    )
-    def test_windows_without_the_target(self, name: str, box: tuple[float, ...]) -> None:
-        adapter = adapter_of(detector_of(name))
-        inputs = adapter.read(maps_of(name, 1))
-        rows = adapter.mine(inputs, torch.tensor([box]), adapter.theta())
-        assert (rows.labels == 0).all()
-        assert (rows.box_weights == 0).all()
-        assert (rows.label_weights > 0).sum() == 3
-        assert all(leaf.isfinite().all() for leaf in (*rows.features, *rows[1:]))
+def mmdet_proposals(name: str, maps: Maps) -> list[InstanceData]:
+    """Of the detector's own RPN."""
+    detector, zoo = detector_of(name), TWO_STAGE[name]
+    metas = [{'img_shape': (zoo.crop,) * 2}] * len(maps[0])
+    return detector.rpn_head.predict_by_feat(*detector.rpn_head(maps), batch_img_metas=metas)
+
+
+@pytest.mark.parametrize('name', TWO_STAGE)
+class TestTwoStage:
+    def test_proposals_and_outputs_before_nms_are_the_detectors(self, name: str) -> None:
+        adapter, maps = adapter_of(detector_of(name)), maps_of(name, 2)
+        with torch.no_grad():
+            inputs = adapter.read(maps)
+            boxes, scores = adapter.detect(inputs, adapter.theta())
+            proposals = mmdet_proposals(name, maps)
+            own = detector_of(name).roi_head.predict_bbox(
+                maps, [{'img_shape': (10**6,) * 2}] * 2, proposals, rcnn_test_cfg=None
+            )
+        for window in range(2):
+            valid = inputs.valid[window]
+            assert valid.sum() > 4
+            torch.testing.assert_close(inputs.rois[window, valid], proposals[window].bboxes)
+            torch.testing.assert_close(scores[window, valid], own[window].scores[:, 0], rtol=0, atol=1e-9)
+            torch.testing.assert_close(boxes[window, valid].clamp(min=0), own[window].bboxes)
+            assert (scores[window, ~valid] == 0).all()
+            assert boxes[window].isfinite().all()
+
+    def test_rows_say_what_the_layers_say_at_regions_that_mmdet_assigns(self, name: str) -> None:
+        adapter, maps, boxes = adapter_of(detector_of(name)), maps_of(name, 2), boxes_of(name)[1:]
+        assigner, coder = (
+            detector_of(name).roi_head.bbox_assigner,
+            detector_of(name).roi_head.bbox_head.bbox_coder,
+        )
+        with torch.no_grad():
+            inputs = adapter.read(maps, boxes)
+            found, scores = adapter.detect(inputs, adapter.theta())
+            rows = adapter.mine(inputs, boxes, adapter.theta())
+            logits, deltas = adapter.layout.outputs(adapter.theta(), rows)
+        for window in range(2):
+            rois = inputs.rois[window][inputs.valid[window]]
+            assigned = assigner.assign(
+                InstanceData(priors=rois),
+                InstanceData(bboxes=boxes[window][None], labels=torch.zeros(1, dtype=torch.long)),
+            )
+            positive, valid = rows.box_weights[window, 0] > 0, rows.label_weights[window, 0] > 0
+            num_positives = min(int((assigned.gt_inds == 1).sum()), 16)
+            num_negatives = min(3 * num_positives, int((assigned.gt_inds == 0).sum()))
+            assert num_positives >= 16  # the target itself and its neighbours
+            assert (int(positive.sum()), int(valid.sum())) == (num_positives, num_positives + num_negatives)
+            # each row's outputs are those of a region of its kind
+            own_scores = logits[window, 0].softmax(-1)[:, 0]
+            distance, index = (own_scores[:, None] - scores[window][inputs.valid[window]]).abs().min(1)
+            assert distance[valid].max() < 1e-9
+            assert (assigned.gt_inds[index[positive]] == 1).all()
+            assert (assigned.gt_inds[index[valid & ~positive]] == 0).all()
+            decoded = coder.decode(rois[index[positive]], deltas[window, 0][positive])
+            torch.testing.assert_close(decoded, found[window][inputs.valid[window]][index[positive]])
+            truth = coder.decode(rois[index[positive]], rows.targets[window, 0][positive])
+            torch.testing.assert_close(truth, boxes[window].expand_as(truth), rtol=1e-5, atol=1e-3)
+            torch.testing.assert_close(rows.label_weights[window].sum().item(), 1.0)
+
+    def test_positives_of_the_rpn_count_three_times(self, name: str) -> None:
+        adapter, maps, boxes = adapter_of(detector_of(name)), maps_of(name, 3), boxes_of(name)
+        with torch.no_grad():
+            inputs = adapter.read(maps, boxes)
+            losses = adapter.auxiliary_loss(inputs, boxes)
+            absent = adapter.auxiliary_loss(inputs, torch.full_like(boxes, torch.nan))
+        rpn, crop = detector_of(name).rpn_head, TWO_STAGE[name].crop
+        anchors = torch.cat(
+            rpn.prior_generator.grid_priors([m.shape[-2:] for m in maps], dtype=torch.float64, device='cpu')
+        )
+        logits = flat(inputs.objectness, 1)[..., 0]
+        total, count = 0.0, 0
+        for window, box in enumerate(boxes):
+            assigned = rpn.assigner.assign(
+                InstanceData(priors=anchors),
+                InstanceData(bboxes=box[None], labels=torch.zeros(1, dtype=torch.long)),
+            ).gt_inds
+            positive, negative = logits[window][assigned == 1], logits[window][assigned == 0]
+            total += 3 * functional.softplus(-positive).sum() + functional.softplus(negative).sum()
+            count += len(positive) + len(negative)
+        assert crop == inputs.size[0]
+        assert set(losses) == {'rpn_loss_cls', 'rpn_loss_bbox'}
+        torch.testing.assert_close(losses['rpn_loss_cls'].double(), total / count, rtol=1e-6, atol=0)
+        assert losses['rpn_loss_bbox'] > 0
+        # mmdet divides by at least one positive a window
+        alone = functional.softplus(logits).sum() / (logits.numel() + len(boxes))
+        torch.testing.assert_close(absent['rpn_loss_cls'].double(), alone, rtol=1e-6, atol=0)
+        assert absent['rpn_loss_bbox'] == 0
+
+
+def test_neighbours_overlap_the_box_by_half_or_more() -> None:
+    box = torch.tensor([[10.0, 20.0, 13.0, 90.0]])
+    near = neighbours(box)
+    ious = box_iou(near, box[:, None])[0]
+    assert near.shape == (1, 16, 4)
+    assert ious.min() > 0.6
+    assert (ious > 0.999).sum() == 1
+
+
+@pytest.mark.parametrize('name', ['fcos_r50', 'fcos_r50_center_norm'])
+def test_centerness_of_fcos_is_the_detectors(name: str) -> None:
+    adapter, maps, boxes = adapter_of(detector_of(name)), maps_of(name, 3), boxes_of(name)
+    head = detector_of(name).bbox_head
+    truth = [InstanceData(bboxes=box[None], labels=torch.zeros(1, dtype=torch.long)) for box in boxes]
+    with torch.no_grad():
+        ours = adapter.auxiliary_loss(adapter.read(maps), boxes)
+        theirs = head.loss_by_feat(*head(maps), truth, [{}] * 3)
+        absent = adapter.auxiliary_loss(adapter.read(maps), torch.zeros_like(boxes))
+    torch.testing.assert_close(ours['loss_centerness'], theirs['loss_centerness'])
+    assert absent['loss_centerness'] == 0
+
+
+def test_detectors_that_have_no_adapter() -> None:
+    many = copy.deepcopy(detector_of('ssdlite'))
+    many.bbox_head.num_classes = 80
+    with pytest.raises(InputError, match='num_classes=1, the target, got 80'):
+        adapter_of(many)
+    untrained = copy.deepcopy(detector_of('ssdlite'))
+    del untrained.bbox_head.assigner
+    with pytest.raises(InputError, match=r'SSDHead of a guided detector has a MaxIoUAssigner .* got none'):
+        adapter_of(untrained)
+    with pytest.raises(InputError, match='SSDHead, RetinaHead, FCOSHead, got Linear with NoneType'):
+        adapter_of(nn.Linear(1, 1))
+    other = copy.deepcopy(detector_of('fpn_r50'))
+    other.roi_head.__class__ = type('OtherRoIHead', (type(other.roi_head),), {})
+    with pytest.raises(InputError, match=r'a StandardRoIHead, .* got OtherRoIHead'):
+        adapter_of(other)
+    with pytest.raises(InputError, match='got 4 and 2'):
+        adapter_of(detector_of('ssdlite'), num_positives=4, num_negatives=2)
+    with pytest.raises(InputError, match='the head has 6 levels, got 1 maps'):
+        adapter_of(detector_of('ssdlite')).read(maps_of('ssdlite', 1)[:1])
+    with pytest.raises(InputError, match='the RPN has 5 levels, got 1 maps'):
+        adapter_of(detector_of('fpn_r50')).read(maps_of('fpn_r50', 1)[:1])
+
+
+def test_last_layers_that_are_no_plain_maps() -> None:
+    strided = nn.Conv2d(4, 2, 3, stride=2, padding=1)
+    with pytest.raises(InputError, match=r'bbox_head\.last: Conv2d'):
+        check_layer('bbox_head.last', strided)
+    with pytest.raises(InputError, match='plain convolution'):
+        check_layer('fc', nn.Linear(4, 2, bias=False))
+    with pytest.raises(InputError, match='NormedLinear'):
+        check_layer('fc', NormedLinear(4, 2))
+    check_layer('fc', nn.Linear(4, 2))

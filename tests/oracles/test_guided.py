@@ -141,7 +141,7 @@ def test_inner_loop_and_meta_gradients(case: OracleCase) -> None:
         meta_loss = learner.loss(adapted.theta, tasks(arrays, 'query')).sum()
         meta_loss.backward()
         check(case, adapted.theta, arrays['theta_N'])
-        check(case, meta_loss, torch.tensor(case.spec['meta_loss']).double())
+        check(case, meta_loss, torch.tensor(case.spec['meta_loss'], dtype=torch.float64))
         check(case, theta.grad, arrays[recorded])
 
 

@@ -10,10 +10,10 @@ from mmengine.config import ConfigDict
 from mmengine.model import ModuleList
 from torch import Tensor
 
-from mmgtrack.models.global_track.proposals import select_proposals
 from mmgtrack.models.layers import DynamicCorrelation
 from mmgtrack.models.layers.sample_draws import drawing_for
 from mmgtrack.models.pairs import Detections
+from mmgtrack.models.proposals import select_proposals
 from mmgtrack.registry import MODELS
 
 

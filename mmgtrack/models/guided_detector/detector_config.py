@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
+from torch import nn
 
 from mmgtrack.packaged_configs import run_config
 
@@ -29,6 +30,14 @@ def preprocessor_config(detector: Mapping[str, Any]) -> dict[str, Any]:
     own = detector.get('data_preprocessor') or {}
     kept = {name: own[name] for name in ('mean', 'std', 'bgr_to_rgb') if name in own}
     return dict(type='mmgtrack.ClipDataPreprocessor', pad_size_divisor=1, **kept)
+
+
+def guided_levels(detector: nn.Module) -> tuple[list[int], list[float]]:
+    """Channels and strides of the maps that a detector's dense head reads, one-stage or RPN."""
+    head = detector.rpn_head if hasattr(detector, 'rpn_head') else detector.bbox_head
+    strides = [float(stride[0]) for stride in head.prior_generator.strides]
+    widths = head.in_channels
+    return ([widths] * len(strides) if isinstance(widths, int) else list(widths)), strides
 
 
 def _one_class(settings: Any) -> None:

@@ -11,7 +11,11 @@ from torch.nn import functional
 from mmgtrack.errors import InputError
 from mmgtrack.geometry import WindowRule, boxes_from_window, boxes_to_window
 from mmgtrack.models.base import Frame, WindowPrediction, WindowTracker
-from mmgtrack.models.guided_detector.detector_config import detector_config, preprocessor_config
+from mmgtrack.models.guided_detector.detector_config import (
+    detector_config,
+    guided_levels,
+    preprocessor_config,
+)
 from mmgtrack.models.guided_detector.first_frame import FirstFrame
 from mmgtrack.models.guided_detector.head_rows import HeadRows
 from mmgtrack.models.guided_detector.heads import adapter_of
@@ -107,7 +111,7 @@ class GuidedDetector(WindowTracker):
         super().__init__(data_preprocessor or preprocessor_config(settings), init_cfg)
         self.detector: nn.Module = MODELS.build(settings)
         self.heads = adapter_of(self.detector, **(heads or {}))
-        widths = self.heads.channels
+        widths, self.strides = guided_levels(self.detector)
         self.guidance = nn.ModuleList(
             MODELS.build(dict(type='mmgtrack.TargetGuidance', in_channels=width, **(guidance or {})))
             for width in widths
@@ -242,13 +246,13 @@ class GuidedDetector(WindowTracker):
             if size not in maps:
                 maps[size] = self.extract(_resized(exemplars, size))
             scaled = boxes * (size / exemplars.shape[-1])
-            pooled = guidance.pool(maps[size][level], scaled, self.heads.strides[level])
+            pooled = guidance.pool(maps[size][level], scaled, self.strides[level])
             parts.append(guidance.modulator_of(pooled))
         return torch.cat(parts, 1).to(boxes.dtype)
 
     def guide(self, maps: Sequence[Tensor], modulators: Tensor) -> tuple[Tensor, ...]:
         """Each level (M, C, h, w) of M windows, guided by each one's own modulators (M, sum of C)."""
-        widths = [guidance.in_channels for guidance in self.guidance]
+        widths = [guidance.modulator.out_channels for guidance in self.guidance]
         return tuple(
             guidance.guide(level, part.to(level.dtype))
             for guidance, level, part in zip(self.guidance, maps, modulators.split(widths, 1), strict=True)
@@ -256,7 +260,7 @@ class GuidedDetector(WindowTracker):
 
     def theta(self) -> Tensor:
         """(P,): the final layers as training has left them, theta_0."""
-        return self.heads.layout.gather(dict(self.detector.named_parameters()))
+        return self.heads.theta()
 
     def _first_samples(
         self, frame: Frame, boxes: Tensor, modulators: Tensor, theta: Tensor

@@ -30,12 +30,12 @@ class TargetGuidance(BaseModule):
     def __init__(self, in_channels: int, pooled_size: int = 7, init_cfg: dict | None = None) -> None:
         override = dict(name='modulator')
         super().__init__(init_cfg or dict(type='Normal', layer=[], std=0.01, override=override))
-        self.pooled_size = pooled_size
+        self.in_channels, self.pooled_size = in_channels, pooled_size
         self.modulator = nn.Conv2d(in_channels, in_channels, pooled_size)
         self.merge = nn.Conv2d(3 * in_channels, in_channels, 1)
-        with torch.no_grad():
-            self.merge.weight.zero_()[:, :in_channels, 0, 0].fill_diagonal_(1)
-            self.merge.bias.zero_()
+        for parameter in self.merge.parameters():
+            nn.init.zeros_(parameter)
+        nn.init.eye_(self.merge.weight.data[:, :in_channels, 0, 0])
 
     def pool(self, maps: Tensor, boxes: Tensor, stride: float) -> Tensor:
         """RoI features (B, C, k, k) of boxes (B, 4) xyxy exemplar pixels, one in each of B maps (B, C, h, w).

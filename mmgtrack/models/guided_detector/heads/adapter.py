@@ -14,9 +14,9 @@ Inputs = TypeVar('Inputs')
 class HeadAdapter(ABC, Generic[Inputs]):
     """A head with its final layers taken out: they are theta (P,), laid out as ``layout`` says.
 
-    It reads the detector's modules and changes none; it is no module itself, so keys stay the detector's own.
-    B windows, square crops of the same side, have one target each: boxes (B, 4) xyxy in pixels of the crop.
-    A box without area, or that is not finite, says that the target is not in the window.
+    It uses the detector's modules and changes no parameter; it is no module itself, so that keys stay the
+    detector's own. B windows, square crops of the same side, have a target each: boxes (B, 4) xyxy pixels of
+    the crop. A box without area, outside the window, or not finite says that the target is not there.
     """
 
     def __init__(self, detector: nn.Module, layout: HeadLayout, miner: Miner) -> None:

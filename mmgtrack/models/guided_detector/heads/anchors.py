@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from mmdet.models.task_modules.assigners import MaxIoUAssigner
-from mmdet.structures.bbox import bbox_overlaps
 from torch import Tensor, nn
 
 from mmgtrack.errors import InputError
@@ -21,7 +20,7 @@ class AnchorAdapter(DenseAdapter):
         super().__init__(detector, layers, shared, miner)
 
     def _match(self, inputs: DenseInputs, boxes: Tensor) -> Match:
-        return match_one_box(bbox_overlaps(boxes, inputs.priors), self.assigner)
+        return match_one_box(self.assigner.iou_calculator(boxes, inputs.priors), self.assigner)
 
     def _encode(self, inputs: DenseInputs, index: Tensor, boxes: Tensor) -> Tensor:
         priors = inputs.priors[index]
@@ -33,12 +32,12 @@ class AnchorAdapter(DenseAdapter):
         return self.head.bbox_coder.decode(priors.flatten(0, 1), outputs.flatten(0, 1)).view_as(outputs)
 
 
-def assigner_of(head: nn.Module, owner: str = 'the head') -> MaxIoUAssigner:
+def assigner_of(head: nn.Module) -> MaxIoUAssigner:
     """The head's assigner; raises InputError where it has none, or none that goes by IoU."""
     assigner = getattr(head, 'assigner', getattr(head, 'bbox_assigner', None))
     if not isinstance(assigner, MaxIoUAssigner):
         raise InputError(
-            f'{owner} ({type(head).__name__}) needs a train_cfg with a MaxIoUAssigner, got '
-            f'{type(assigner).__name__ if assigner is not None else "none"}; give the detector its train_cfg'
+            f'{type(head).__name__} of a guided detector has a MaxIoUAssigner in its train_cfg, got '
+            f'{"none" if assigner is None else type(assigner).__name__}; take a detector with one'
         )
     return assigner

@@ -1,4 +1,4 @@
-"""Proposals of P (frame, target) pairs at once: top-k, decode, clip, NMS, without a loop over pairs."""
+"""RPN proposals of P (frame, target) pairs at once: top-k, decode, clip, NMS, without a loop over pairs."""
 
 from collections.abc import Sequence
 
