@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -253,7 +254,7 @@ def test_inner_steps_learn_the_support() -> None:
         tracker.learner.loss(tracker.learner.adapt(theta, rows, weights, steps).theta, rows, weights)
         for steps in range(4)
     ]
-    for earlier, later in zip(losses, losses[1:], strict=False):
+    for earlier, later in pairwise(losses):
         assert (later < earlier).all()
     assert all(torch.equal(value, before[key]) for key, value in tracker.state_dict().items())
 
@@ -313,9 +314,7 @@ def test_updates_come_every_t_frames(tracker: GuidedDetector, clip: tuple) -> No
     states = [tracker.encode(frames[0], boxes)]
     for frame in frames[1:8]:
         states.append(tracker.track([frame], states[-1])[1])
-    changed = [
-        not torch.equal(one.thetas, other.thetas) for one, other in zip(states, states[1:], strict=False)
-    ]
+    changed = [not torch.equal(one.thetas, other.thetas) for one, other in pairwise(states)]
     assert changed == [False, False, True, False, False, True, False]
     assert [state.fresh.tolist() for state in states] == [[n % 3] * 2 for n in range(8)]
     assert [len(state.samples[0]) for state in states] == [0, 1, 2, 2, 2, 2, 2, 2]
