@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mmgtrack.datasets import ClipDataset
 from mmgtrack.errors import InputError
 from mmgtrack.models.guided_detector import GuidedDetector, MetaLearner
-from mmgtrack.models.guided_detector.guided_detector import ROLES
+from mmgtrack.models.guided_detector.episodes import ROLES, boxes_of, images_of
 from mmgtrack.models.guided_detector.head_rows import HeadRows
 from mmgtrack.structures import ClipSample
 
@@ -135,12 +135,12 @@ def _rows_of(
     model: GuidedDetector, inputs: dict[str, Tensor], data_samples: list[ClipSample]
 ) -> list[HeadRows]:
     """Rows (B, ...) of the support and of the query images."""
-    boxes = {role: model._truths(data_samples, role) for role in ROLES}
-    modulators = model.modulators(model._images(inputs, data_samples, 'exemplar'), boxes['exemplar'])
+    boxes = {role: boxes_of(data_samples, role, model.data_preprocessor.mean) for role in ROLES}
+    modulators = model.modulators(images_of(inputs, data_samples, 'exemplar'), boxes['exemplar'])
     theta = model.theta()
     rows = []
     for role in ROLES[1:]:
-        maps = model.guide(model.extract(model._images(inputs, data_samples, role)), modulators)
+        maps = model.guide(model.extract(images_of(inputs, data_samples, role)), modulators)
         rows.append(model.heads.mine(model.heads.read(maps, boxes[role]), boxes[role], theta))
     return rows
 
