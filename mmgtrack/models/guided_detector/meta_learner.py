@@ -194,7 +194,7 @@ class MetaLearner(nn.Module):
         if not is_finite.all():
             # a masked inf still makes nan in the outer gradient: targets at fault stay out of the graph
             numbers = is_finite.nonzero()[:, 0]
-            after, _ = self._stepped(theta[numbers], _rows_at(rows, numbers), weights[numbers])
+            after, _ = self._stepped(theta[numbers], rows.at(numbers), weights[numbers])
             after = theta.index_copy(0, numbers, after)
         return after, losses, is_finite
 
@@ -219,18 +219,12 @@ class MetaLearner(nn.Module):
             return vmap(function)
 
         def loop(theta: Tensor, rows: HeadRows, weights: Tensor) -> Any:
-            each = [function(theta[b], _rows_at(rows, b), weights[b]) for b in range(len(theta))]
+            each = [function(theta[b], rows.at(b), weights[b]) for b in range(len(theta))]
             if isinstance(each[0], tuple):
                 return tuple(torch.stack(values) for values in zip(*each, strict=True))
             return torch.stack(each)
 
         return loop
-
-
-def _rows_at(rows: HeadRows, targets: Tensor | int) -> HeadRows:
-    """Rows of some targets, or of one, along the first dimension."""
-    features = tuple(feature[targets] for feature in rows.features)
-    return HeadRows(features, *(values[targets] for values in rows[1:]))
 
 
 def _one_row(layout: HeadLayout) -> HeadRows:
