@@ -15,7 +15,7 @@ from mmgtrack.apis.testing import TestOptions, run_test
 from mmgtrack.datasets.catalogue import find_data_set, reader_config
 from mmgtrack.datasets.data_root import default_data_folder
 from mmgtrack.engine.result_folder import ResultFolder
-from mmgtrack.errors import InputError, MMGTrackError
+from mmgtrack.errors import DataError, InputError, MMGTrackError
 from mmgtrack.evaluation.ablation import Variant, sequence_scores
 from mmgtrack.packaged_configs import find_weights, run_config, suggest
 from mmgtrack.registry import DATASETS
@@ -135,16 +135,18 @@ def _config_name(row: Row) -> str:
 def _choose(row: Row, weights: Path, study: Study) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The values of the grid with the largest mean AUC on ``chosen_by``, and what all of them gave."""
     assert row.chosen_by is not None
-    tried = []
+    tried: list[dict[str, Any]] = []
     for number, values in enumerate(product(*row.grid.values()), start=1):
         options = dict(zip(row.grid, values, strict=True))
         changed = replace(row, options={**row.options, **options})
         out = study.out / row.folder / 'choice' / str(number)
         found = _test(changed, weights, study, row.chosen_by, out)
         scores = [sequence['auc'] for sequence in found.sequences.values()]
-        tried.append(dict(options=options, auc=float(np.nanmean(scores)) if scores else float('nan')))
-    best = max(tried, key=lambda each: np.nan_to_num(each['auc'], nan=-1.0))
-    return best['options'], tried
+        counted = [score for score in scores if np.isfinite(score)]
+        if not counted:
+            raise DataError(f'no video to choose values of {", ".join(row.grid)} by could be tracked')
+        tried.append(dict(options=options, auc=float(np.mean(counted))))
+    return max(tried, key=lambda each: each['auc'])['options'], tried
 
 
 def _test(row: Row, weights: Path, study: Study, videos: Videos, out: Path) -> Variant:
@@ -164,7 +166,7 @@ def _test(row: Row, weights: Path, study: Study, videos: Videos, out: Path) -> V
         raise InputError(f'the test_cfg of {row.config} writes no results: give a data set by name')
     without = {each.name for each in report.broken}
     reader, results = _reader(row, videos), ResultFolder(report.folder)
-    sequences = {}
+    sequences: dict[str, dict[str, float]] = {}
     for index, name in enumerate(reader.names):
         if name not in without and (videos.sequences is None or name in videos.sequences):
             video = reader[index]
