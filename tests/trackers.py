@@ -181,6 +181,42 @@ def fast_stark() -> BaseTracker:
     return tracker
 
 
+# the light GuidedDetector at a quarter of its width, an update at every second frame
+SMALL_GUIDED: dict[str, Any] = {
+    'model.detector.backbone.widen_factor': 0.25,
+    'model.detector.neck.in_channels': [8, 24],
+    'model.detector.neck.out_channels': 16,
+    'model.detector.bbox_head.in_channels': [16, 16, 16],
+    'model.detector.bbox_head.feat_channels': 16,
+    'model.detector.bbox_head.anchor_generator.input_size': 96,
+    'model.detector.bbox_head.anchor_generator.min_sizes': [10, 20, 36],
+    'model.detector.bbox_head.anchor_generator.max_sizes': [20, 36, 52],
+    'model.exemplar.sizes': [24, 40, 64],
+    'model.search.size': 96,
+    'model.first_frame': dict(count=4),
+    'model.test_cfg': dict(update_interval=2, sample_score=0.0, max_samples=3),
+}
+
+
+def small_guided(only: dict[str, Any] | None = None, **options: Any) -> BaseTracker:
+    """The light GuidedDetector, thinner. only: the options that make it small."""
+    config = Config.fromfile(CONFIGS / 'guided_mobilenetv2_lite.py')
+    config.merge_from_dict({**(SMALL_GUIDED if only is None else only), **options})
+    torch.manual_seed(0)
+    tracker = build_network(config)
+    tracker.init_weights()
+    spread_weights(tracker)
+    tracker.name = 'small_guided'
+    return tracker.eval()
+
+
+def fast_guided() -> BaseTracker:
+    """The same on the fast path."""
+    tracker = small_guided()
+    speed_up(tracker)
+    return tracker
+
+
 # a later tracker joins the contract test by one line here
 TRACKERS: dict[str, Callable[[], BaseTracker]] = {
     'global_track': small_global_track,
@@ -193,5 +229,7 @@ TRACKERS: dict[str, Callable[[], BaseTracker]] = {
     'stark': small_stark,
     'stark_fast': fast_stark,
     'stark_updated_query': lambda: small_stark('ablations/stark_s50_updated_query'),
+    'guided': small_guided,
+    'guided_fast': fast_guided,
     'template_matching': template_matching,
 }

@@ -95,8 +95,9 @@ def build_tracker(
 def build_network(config: Config) -> BaseTracker:
     """The model of a config with no weights loaded, not even those its backbone starts training from."""
     settings = copy.deepcopy(config.model)  # mmdet's layers write into what they are built from
-    if 'backbone' in settings:
-        settings['backbone'] = dict(settings['backbone'], init_cfg=None)
+    for detector in (settings, settings.get('detector')):  # which a tracker may have inside
+        if isinstance(detector, dict) and 'backbone' in detector:
+            detector['backbone'] = dict(detector['backbone'], init_cfg=None)
     try:
         with DefaultScope.overwrite_default_scope(config.get('default_scope', 'mmdet')):
             tracker = MODELS.build(settings)

@@ -3,6 +3,7 @@
 from mmgtrack.datasets.benchmarks import BenchmarkReader, GOT10k, LaSOT
 from mmgtrack.datasets.catalogue import DataSet, available_data_sets, find_data_set, reader_config
 from mmgtrack.datasets.causal_sampler import CausalSampler
+from mmgtrack.datasets.chronological_sampler import ChronologicalSampler
 from mmgtrack.datasets.clip_dataset import ClipDataset
 from mmgtrack.datasets.clip_sampler import ClipSampler
 from mmgtrack.datasets.coco_images import CocoImages
@@ -42,6 +43,7 @@ __all__ = [
     'VOT',
     'BenchmarkReader',
     'CausalSampler',
+    'ChronologicalSampler',
     'ClipDataset',
     'ClipSampler',
     'CocoImages',

@@ -1,4 +1,4 @@
-"""What the samplers of STARK have in common: one target a sample, and the rule of its negatives."""
+"""What the samplers of STARK and GuidedDetector have in common: one target, and its negatives."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable

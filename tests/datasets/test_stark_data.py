@@ -43,19 +43,19 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (root / 'got10k' / 'got10k_vot_train_split.txt').write_text('1\n')
     for number in range(12):
         write_trackingnet(root / 'trackingnet', f'TRAIN_{number}', f'mug_{number}', ROWS)
-    _write_coco(root / 'coco')
+    write_coco(root / 'coco')
     for name in ('sequences/train', 'clips', 'sequences/val', 'sequences/val/composites'):
         for number in (1, 2):
             clip = synthetic_clip(10, num_targets=1, absences={0: (4, 6)}, seed=number)
             write_sequence(clip, root / name / f'clip{number}')
     for name in ('images', 'images2'):
-        _write_coco(root / name, 'annotations.json', '.')
+        write_coco(root / name, 'annotations.json', '.')
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('MMGTRACK_DATA', str(root))
         yield root
 
 
-def _write_coco(
+def write_coco(
     root: Path, annotations: str = 'annotations/instances_train2017.json', folder: str = 'train2017'
 ) -> None:
     images, boxes = [], []

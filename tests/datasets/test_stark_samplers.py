@@ -1,4 +1,4 @@
-"""Which frames the samplers of STARK draw, and what a negative shows."""
+"""Which frames the samplers of STARK draw, and what all samplers of one target have in common."""
 
 from collections import Counter
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmgtrack.datasets import CausalSampler, Sequence, TridentSampler
+from mmgtrack.datasets import CausalSampler, ChronologicalSampler, Sequence, TridentSampler
 from mmgtrack.datasets.clip_sampler import FOREIGN_ID, ClipDraw
 from mmgtrack.datasets.target_sampler import TargetSampler
 from mmgtrack.errors import InputError
 
 Sampler = type[TargetSampler]
-samplers = pytest.mark.parametrize('sampler', [CausalSampler, TridentSampler])
+samplers = pytest.mark.parametrize('sampler', [CausalSampler, TridentSampler, ChronologicalSampler])
 
 
 def clip(present: Any, name: str = 'a', boxed: Any = None, labelled: Any = None) -> Sequence:

@@ -43,6 +43,16 @@ def test_a_template_shows_the_target_in_its_middle(painted: Painted) -> None:
     assert (made['img_shape'], made['scale_factor']) == ((80, 80), (2.0, 2.0))
 
 
+def test_exact_boxes_frame_the_pixels_of_the_target(painted: Painted) -> None:
+    box = np.array([[61, 40, 70, 49]])  # 9 pixels: the window of 45 begins at x = 43 and y = 22
+    made = CropTarget(5, 90, exact=True)(results(painted(SIZE, box), box))
+    np.testing.assert_allclose(boxes_of(made), [[36, 36, 54, 54]])
+    official = CropTarget(5, 90)(results(painted(SIZE, box), box))
+    np.testing.assert_allclose(boxes_of(official), [[35.5, 35.5, 53.5, 53.5]])
+    np.testing.assert_array_equal(made['img'], official['img'])
+    np.testing.assert_array_equal(made['img'], cv2.resize(painted(SIZE, box)[22:67, 43:88], (90, 90)))
+
+
 def test_what_reaches_over_the_border_is_black_and_in_the_mask() -> None:
     image = np.full((*SIZE, 3), 200, np.uint8)
     made = CropTarget(factor=5, size=50)(results(image, BOX))  # 100x100 from (30, -5) to (130, 95), halved

@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmgtrack.errors import InputError
-from mmgtrack.geometry import WindowRule, box_in_frame, clip_with_margin, crop_image, crop_tensor
+from mmgtrack.geometry import (
+    WindowRule,
+    box_in_frame,
+    boxes_from_window,
+    boxes_to_window,
+    clip_with_margin,
+    crop_image,
+    crop_tensor,
+)
 
 FRAME = np.random.default_rng(0).integers(1, 256, (40, 60, 3), dtype=np.uint8)  # nothing of it is black
 
@@ -137,3 +145,28 @@ def test_rules_that_make_no_window() -> None:
     for factor, size in ((0, 10), (2, 0)):
         with pytest.raises(InputError, match='factor > 0 and size > 0'):
             WindowRule(factor, size)
+
+
+def test_boxes_move_to_windows_as_pixels_do() -> None:
+    """A painted box that begins and ends at whole pixels of the crop is framed exactly."""
+    image = np.zeros((60, 80, 3), np.uint8)
+    image[20:30, 33:51] = 255
+    window = torch.tensor([[21, 3, 40]])
+    crop, _ = crop_image(image, (21, 3, 40), 80)
+    rows, columns = np.nonzero(crop[..., 0] > 127)
+    inside = boxes_to_window(box(33, 20, 51, 30), window, 80)
+    assert inside.tolist() == [[24, 34, 60, 54]]
+    assert [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1] == inside[0].tolist()
+
+
+@given(
+    place=st.tuples(st.integers(-500, 2000), st.integers(-500, 2000), st.integers(1, 900)),
+    corners=st.lists(st.floats(-300, 3000), min_size=4, max_size=4),
+    size=st.integers(1, 500),
+)
+def test_boxes_come_back_from_windows(place: tuple, corners: list[float], size: int) -> None:
+    boxes = torch.tensor(corners, dtype=torch.float64).repeat(2, 3, 1)
+    windows = torch.tensor([place, (0, 0, size)])
+    inside = boxes_to_window(boxes, windows, size)
+    assert torch.equal(inside[1], boxes[1])  # a window that is not resized
+    torch.testing.assert_close(boxes_from_window(inside, windows, size), boxes, atol=1e-9, rtol=1e-12)

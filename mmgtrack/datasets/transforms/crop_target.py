@@ -1,4 +1,4 @@
-"""Cut a square around the target, as STARK is shown it."""
+"""Cut a square around the target, as STARK and GuidedDetector are shown it."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import torch
 from mmcv.transforms import BaseTransform
 
 from mmgtrack.errors import InputError
-from mmgtrack.geometry import WindowRule, boxes_in_crop, crop_image, jittered_box
+from mmgtrack.geometry import WindowRule, boxes_in_crop, boxes_to_window, crop_image, jittered_box
 from mmgtrack.registry import TRANSFORMS
 
 CENTRE_SHARE = 1 / 8
@@ -28,16 +28,24 @@ class CropTarget(BaseTransform):
         size: side of the crop in pixels (STARK: 128 and 320).
         scale_jitter, centre_jitter: of the box that is cut around, see ``jittered_box`` (official STARK: 0.5
             and 4.5 for search regions, none for templates).
+        exact: boxes move as the pixels do, see ``boxes_to_window``; otherwise by the official rule, which
+            puts the middle of the box cut around half a crop pixel before the middle.
 
     Raises InputError for an image with several boxes.
     """
 
     def __init__(
-        self, factor: float, size: int, scale_jitter: float = 0.0, centre_jitter: float = 0.0
+        self,
+        factor: float,
+        size: int,
+        scale_jitter: float = 0.0,
+        centre_jitter: float = 0.0,
+        exact: bool = False,
     ) -> None:
         self.rule = WindowRule(factor, size)
         self.scale_jitter = scale_jitter
         self.centre_jitter = centre_jitter
+        self.exact = exact
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
         image, boxes = results['img'], results['gt_bboxes'].tensor.numpy().astype(np.float64)
@@ -57,13 +65,18 @@ class CropTarget(BaseTransform):
             )
         if not (around[2:] - around[:2]).prod() > 0:
             return None
-        x1, y1, side = self.rule.windows(torch.from_numpy(around[None]))[0].tolist()
+        windows = self.rule.windows(torch.from_numpy(around[None]))
+        x1, y1, side = windows[0].tolist()
         size = self.rule.size
         results['img'], results['mask'] = crop_image(image, (x1, y1, side), size)
         results['img_shape'] = (size, size)
         results['scale_factor'] = (size / side, size / side)
         moved = results['gt_bboxes']
-        moved.tensor = moved.tensor.new_tensor(boxes_in_crop(boxes, around, side, size))
+        if self.exact:
+            inside = boxes_to_window(torch.from_numpy(boxes), windows, size).numpy()
+        else:
+            inside = boxes_in_crop(boxes, around, side, size)
+        moved.tensor = moved.tensor.new_tensor(inside)
         return results
 
 

@@ -40,7 +40,7 @@ def correlate_pairs(features: Tensor, kernels: Tensor, groups: int) -> Tensor:
     if kernels.shape[2:] == (1, 1, 1) and groups == out_channels == features.shape[1]:
         return features * kernels[:, :, 0]
     if kernels.shape[3:] == (1, 1) and groups == 1:
-        return _mix_channels(features, kernels[:, :, :, 0, 0])
+        return mix_channels(features, kernels[:, :, :, 0, 0])
     out = functional.conv2d(
         features.flatten(0, 1)[None],
         kernels.flatten(0, 1),
@@ -50,8 +50,11 @@ def correlate_pairs(features: Tensor, kernels: Tensor, groups: int) -> Tensor:
     return out[0].unflatten(0, (pairs, out_channels))
 
 
-def _mix_channels(features: Tensor, matrices: Tensor, bias: Tensor | None = None) -> Tensor:
-    """A full 1x1 convolution a pair as matrix products: features (P, C, H, W), matrices (P, O, C)."""
+def mix_channels(features: Tensor, matrices: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A full 1x1 convolution a pair as matrix products: features (P, C, H, W), matrices (P, O, C).
+
+    bias: (O,), or (P, 1, O) where each pair has its own. Returns (P, O, H, W).
+    """
     cells = features.permute(0, 2, 3, 1).flatten(1, 2)  # (P, HW, C), no copy of channels-last maps
     transposed = matrices.transpose(1, 2)
     out = torch.bmm(cells, transposed) if bias is None else torch.baddbmm(bias, cells, transposed)
@@ -172,7 +175,7 @@ class DynamicCorrelation(BaseModule):
         """f_out(k * x) = (W_out diag(k)) x + b_out: one matrix a target instead of a pass over its map."""
         assert self.out_conv is not None
         matrices = self.out_conv.weight[:, :, 0, 0] * kernels.flatten(1)[:, None]
-        return _mix_channels(features, matrices, self.out_conv.bias)
+        return mix_channels(features, matrices, self.out_conv.bias)
 
     def _project(self, features: Tensor) -> Tensor:
         return features if self.search_conv is None else self.search_conv(features)
