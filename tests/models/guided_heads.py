@@ -99,6 +99,26 @@ TWO_STAGE = {
     'c4_r101': Zoo(
         C4_CONFIG, (1024,), (6,), 96, 0.3, {**C4, 'backbone.depth': 101, 'roi_head.shared_head.depth': 101}
     ),
+    'c4_vgg16': Zoo(
+        C4_CONFIG,
+        (512,),
+        (6,),
+        96,
+        0.3,
+        {
+            **FEW,
+            'backbone': {'type': 'mmgtrack.VGG', 'depth': 16},
+            'rpn_head.in_channels': 512,
+            'roi_head.shared_head': None,
+            'roi_head.bbox_roi_extractor.roi_layer.output_size': 7,
+            'roi_head.bbox_roi_extractor.out_channels': 512,
+            'roi_head.bbox_head.type': 'Shared2FCBBoxHead',
+            'roi_head.bbox_head.num_classes': 1,
+            'roi_head.bbox_head.in_channels': 512,
+            'roi_head.bbox_head.fc_out_channels': 32,
+            'roi_head.bbox_head.with_avg_pool': False,
+        },
+    ),
     'fpn_r50': Zoo(
         FPN_CONFIG,
         (256,) * 5,
