@@ -80,9 +80,13 @@ class Miner:
 
 
 def _best(values: Tensor, mask: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Of each row's masked values the ``count`` highest, sorted: which are real, their columns (B, count)."""
+    """Of each row's masked values the ``count`` highest, sorted: which are real, their columns (B, count).
+
+    Where there are fewer values, column 0 fills up: rows of any image have the same shape.
+    """
     order = values.masked_fill(~mask, -torch.inf).topk(min(count, values.shape[1]), dim=1).indices
-    return mask.gather(1, order), order
+    lacking = (0, count - order.shape[1])
+    return functional.pad(mask.gather(1, order), lacking), functional.pad(order, lacking)
 
 
 def _only(where: Tensor, count: int) -> Tensor:
