@@ -22,7 +22,8 @@ from mmgtrack.errors import InputError
 from mmgtrack.models.fast_path import speed_up
 from mmgtrack.models.guided_detector import GuidedDetector, GuidedState
 from mmgtrack.models.guided_detector.detector_config import detector_config
-from mmgtrack.models.guided_detector.sample_store import stack_samples
+from mmgtrack.models.guided_detector.episodes import boxes_of
+from mmgtrack.models.guided_detector.sample_store import split_samples, stack_samples
 from mmgtrack.registry import MODELS
 from mmgtrack.structures import ClipSample
 from tests.trackers import small_guided
@@ -243,10 +244,11 @@ def test_inner_steps_learn_the_support() -> None:
     tracker = small_guided().double()
     before = copy.deepcopy(tracker.state_dict())
     data = tracker.data_preprocessor(small_batch(), True)
-    boxes = tracker._truths(data['data_samples'], 'support')
-    modulators = tracker.modulators(
-        data['inputs']['exemplar'], tracker._truths(data['data_samples'], 'exemplar')
+    exemplars, boxes = (
+        boxes_of(data['data_samples'], role, tracker.data_preprocessor.mean)
+        for role in ('exemplar', 'support')
     )
+    modulators = tracker.modulators(data['inputs']['exemplar'], exemplars)
     inputs = tracker.heads.read(tracker.guide(tracker.extract(data['inputs']['support']), modulators), boxes)
     theta = tracker.theta().detach()
     rows, weights = stack_samples([[sample] for sample in _samples(tracker, inputs, boxes, theta)])
@@ -261,8 +263,6 @@ def test_inner_steps_learn_the_support() -> None:
 
 
 def _samples(tracker: GuidedDetector, inputs: Any, boxes: torch.Tensor, theta: torch.Tensor) -> list:
-    from mmgtrack.models.guided_detector.sample_store import split_samples
-
     return split_samples(tracker.heads.mine(inputs, boxes, theta))
 
 

@@ -52,7 +52,7 @@ def background_loss(logits: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Miner:
-    """num_positives + num_negatives = K priors a window, in the ratio of both (paper, 3.2: SSD's 1:3).
+    """num_positives + num_negatives = K priors a window, in the ratio of both (SSD: 3 negatives a positive).
 
     A window with fewer positives has as many fewer negatives, one without has those of one positive.
     Raises InputError unless 1 <= num_positives <= num_negatives.

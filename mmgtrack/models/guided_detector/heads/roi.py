@@ -144,7 +144,8 @@ class RoIAdapter(HeadAdapter[RoIInputs]):
         (own,) = self.layout.split(theta)
         first, last = (feature.to(theta.dtype) for feature in (inputs.features[0], inputs.features[-1]))
         logits = first @ own.class_weight.transpose(-1, -2) + own.class_bias[..., None, :]
-        return logits, last @ own.box_weight.transpose(-1, -2) + own.box_bias[..., None, :]
+        deltas = last @ own.box_weight.transpose(-1, -2) + own.box_bias[..., None, :]
+        return logits.to(theta.dtype), deltas.to(theta.dtype)  # halves under autocast
 
     def _match(self, inputs: RoIInputs, boxes: Tensor) -> Match:
         ious = self.assigner.iou_calculator(boxes.to(inputs.rois.dtype)[:, None], inputs.rois)[:, 0]
