@@ -24,6 +24,7 @@ TOOLS = (
     'tools/analysis/evaluation_speed.py',
     'tools/analysis/fast_path.py',
     'tools/analysis/get_flops.py',
+    'tools/analysis/guided_ablation.py',
     'tools/analysis/index_speed.py',
     'tools/analysis/loading_speed.py',
     'tools/analysis/meta_learning.py',

@@ -1,11 +1,13 @@
 """Success: the share of frames whose overlap exceeds a threshold, and the area under that curve."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from collections.abc import Sequence as Items
 from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
 
+from mmgtrack.datasets.sequence import Sequence
 from mmgtrack.errors import DataError
 from mmgtrack.registry import METRICS
 
@@ -28,13 +30,41 @@ def success_auc(predicted: np.ndarray, truth: np.ndarray) -> float:
     predicted, truth: (F, 4) xyxy pixels of the frames after the first. Frames without truth (nan) are
     left out; nan if none is left. A box that is not finite overlaps nothing.
     """
+    return _share(counted_overlaps(predicted, truth)[:, None] > THRESHOLDS)
+
+
+def success_rate(predicted: np.ndarray, truth: np.ndarray, threshold: float = 0.5) -> float:
+    """The share of frames with IoU > threshold, OP in some papers; arguments as in ``success_auc``."""
+    return _share(counted_overlaps(predicted, truth) > threshold)
+
+
+def counted_overlaps(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """(n,) IoU in the frames with truth; arguments as in ``success_auc``, else DataError."""
     if predicted.shape != truth.shape:
         raise DataError(f'expected {truth.shape} predicted boxes, got {predicted.shape}')
     counted = np.isfinite(truth).all(-1)
-    if not counted.any():
-        return float('nan')
-    overlap = np.nan_to_num(iou(predicted[counted].astype(float), truth[counted].astype(float)))
-    return float((overlap[:, None] > THRESHOLDS).mean())
+    return np.nan_to_num(iou(predicted[counted].astype(float), truth[counted].astype(float)))
+
+
+def boxes_to_compare(video: Sequence, result: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Predicted and true boxes (F - 1, 4) after the first frame, nan where absent, by name of the target.
+
+    result: ``targets`` (m,) columns of the video's boxes, ``boxes`` (F, m, 4) xyxy pixels. A target is named
+    as the video, and numbered from 1 where there are several.
+    """
+    truth = np.where(video.present[..., None], video.boxes, np.nan)[1:]
+    several = truth.shape[1] > 1
+    return {
+        f'{video.name}#{target + 1}' if several else video.name: (
+            result['boxes'][1:, column],
+            truth[:, target],
+        )
+        for column, target in enumerate(result['targets'])
+    }
+
+
+def _share(successes: np.ndarray) -> float:
+    return float(successes.mean()) if successes.size else float('nan')
 
 
 @METRICS.register_module()
@@ -47,20 +77,12 @@ class SuccessMetric(BaseMetric):
 
     default_prefix = 'success'
 
-    def process(self, data_batch: Sequence[Any], data_samples: Sequence[dict[str, Any]]) -> None:
-        for sequence, result in zip(data_batch, data_samples, strict=True):
-            truth = np.where(sequence.present[..., None], sequence.boxes, np.nan)[1:]
-            several = truth.shape[1] > 1
-            columns = enumerate(result['targets'])
-            # one entry a sequence: mmengine cuts the ranks' joint list to the number of sequences
-            self.results.append(
-                {
-                    f'{sequence.name}#{target + 1}' if several else sequence.name: success_auc(
-                        result['boxes'][1:, column], truth[:, target]
-                    )
-                    for column, target in columns
-                }
-            )
+    def process(self, data_batch: Items[Any], data_samples: Items[dict[str, Any]]) -> None:
+        # one entry a sequence: mmengine cuts the ranks' joint list to the number of sequences
+        self.results += [
+            {name: success_auc(*boxes) for name, boxes in boxes_to_compare(sequence, result).items()}
+            for sequence, result in zip(data_batch, data_samples, strict=True)
+        ]
 
     def compute_metrics(self, results: list[dict[str, float]]) -> dict[str, float]:
         values = dict(sorted(item for result in results for item in result.items()))

@@ -1,8 +1,9 @@
 """How fast training samples are loaded, and where the time goes.
 
 Writes a few clips of textured JPEG frames into a temporary folder, then draws samples from them as
-GlobalTrack (images resized to --long-side) and STARK are trained. Prints milliseconds of processor time a
-sample by step, then samples a second with 0 (the training process itself), 1 and 2 worker processes.
+GlobalTrack (images resized to --long-side), STARK and GuidedDetector are trained. Prints milliseconds of
+processor time a sample by step, then samples a second with 0 (the training process itself), 1 and 2 worker
+processes.
 """
 
 import argparse
@@ -30,6 +31,8 @@ from mmgtrack.registry import DATASETS
 CASES = {
     'GlobalTrack': ('_base_/datasets/coco_got10k_lasot.py', 'clip_dataloader'),
     'STARK-ST': ('_base_/datasets/stark_trident.py', 'train_dataloader'),
+    'GuidedDetector': ('_base_/datasets/guided_got10k_480.py', 'train_dataloader'),
+    'GuidedDetector, light': ('_base_/datasets/guided_demo_data.py', 'train_dataloader'),
 }
 WORKERS = (0, 1, 2)
 NUM_CLIPS, NUM_FRAMES = 4, 24

@@ -22,7 +22,8 @@ joint = dict(type='mmgtrack.SharedDraw', transforms=[dict(type='mmgtrack.RandomM
 exemplar_crop = dict(
     type='mmgtrack.CropTarget', factor=exemplar_factor, size=exemplar_size, exact=True)
 # ours: a target always in the middle would teach the head to look there. Its centre moves by up to half a
-# target; its mean side changes by exp of a normal number of deviation 0.15 / sqrt(2), as wide as U(-0.18, 0.18)
+# target; the window's side changes by exp of a normal number of deviation 0.15 / sqrt(2), which is as wide as
+# U(-0.18, 0.18)
 search_crop = dict(
     type='mmgtrack.CropTarget', factor=search_factor, size=search_size, scale_jitter=0.15,
     centre_jitter=1.0, exact=True)

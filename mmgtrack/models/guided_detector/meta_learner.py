@@ -211,7 +211,8 @@ class MetaLearner(nn.Module):
             return self._of_targets(grad_and_value(self._loss))(theta, rows, weights)
 
     def _loss(self, theta: Tensor, rows: HeadRows, weights: Tensor) -> Tensor:
-        return self.head_loss(theta, rows, weights, self.layout)
+        # not as a module: hooks on all modules, as counters of operations have, do not go through torch.func
+        return self.head_loss.forward(theta, rows, weights, self.layout)
 
     def _of_targets(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """A function of one target's theta, rows and weights as one of B targets."""

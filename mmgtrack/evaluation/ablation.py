@@ -1,0 +1,156 @@
+"""Variants of a tracker side by side on the same sequences: means, their bounds, and every sequence."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mmgtrack.datasets.sequence import Sequence as Video
+from mmgtrack.evaluation.distractors import mean_with_bounds
+from mmgtrack.evaluation.success import boxes_to_compare, success_auc, success_rate
+
+SCORES = {'auc': 'AUC', 'op': 'OP(0.5)'}
+"""Area under the success curve, and the share of frames with IoU > 0.5; see ``success``."""
+
+Bounded = tuple[float, float, float]
+"""A number, and its bounds of 95 % by bootstrap over sequences."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What came out of one of the trackers.
+
+    sequences: SCORES of each sequence, shares in [0, 1]; problem: why there are none, or fewer than there
+    should be; settings: what a reader of the numbers has to know, such as the checkpoint.
+    """
+
+    name: str
+    sequences: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    problem: str = ''
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Line:
+    """Means of a variant over the common sequences, and how far they are above those of the first variant."""
+
+    name: str
+    means: Mapping[str, Bounded]
+    differences: Mapping[str, Bounded]
+
+
+def sequence_scores(video: Video, result: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """SCORES of every target by name; result: see ``boxes_to_compare``."""
+    return {
+        name: dict(auc=success_auc(*boxes), op=success_rate(*boxes))
+        for name, boxes in boxes_to_compare(video, result).items()
+    }
+
+
+def common_sequences(variants: Sequence[Variant]) -> list[str]:
+    """Sequences that every variant with numbers has a number of, in the order of the first one."""
+    measured = [variant.sequences for variant in variants if variant.sequences]
+    return [
+        name
+        for name in (measured[0] if measured else ())
+        if all(name in each and np.isfinite(list(each[name].values())).all() for each in measured)
+    ]
+
+
+def lines(variants: Sequence[Variant]) -> list[Line]:
+    """A line for every variant that has numbers; all over the same sequences, each with the same weight."""
+    names = common_sequences(variants)
+    measured = [variant for variant in variants if variant.sequences]
+    values = {
+        score: np.array([[each.sequences[name][score] for name in names] for each in measured])
+        for score in SCORES
+    }
+    return [
+        Line(
+            variant.name,
+            {score: mean_with_bounds(values[score][row]) for score in SCORES},
+            {score: mean_with_bounds(values[score][row] - values[score][0]) for score in SCORES},
+        )
+        for row, variant in enumerate(measured)
+    ]
+
+
+def as_dict(variants: Sequence[Variant]) -> dict[str, Any]:
+    """For JSON: shares in [0, 1], bounds as [value, low, high], null for what is no number."""
+    found = {line.name: line for line in lines(variants)}
+    names = common_sequences(variants)
+    return {
+        'sequences': names,
+        'rows': [
+            {
+                'name': variant.name,
+                'problem': variant.problem or None,
+                **_plain(variant.settings),
+                'means': _plain(found[variant.name].means) if variant.name in found else None,
+                'above_first': _plain(found[variant.name].differences) if variant.name in found else None,
+                'sequences': _plain(variant.sequences),
+            }
+            for variant in variants
+        ],
+    }
+
+
+def as_markdown(variants: Sequence[Variant]) -> str:
+    """Two tables in percent: a row a variant, and a row a sequence."""
+    names, found = common_sequences(variants), {line.name: line for line in lines(variants)}
+    first = next(iter(found), '')
+    text = [
+        f'Means of {len(names)} sequences in percent, with bounds of 95 % (bootstrap over sequences).',
+        '',
+        *_table(
+            ['', *SCORES.values(), *(f'{title} above "{first}"' for title in SCORES.values())],
+            [[variant.name, *_cells(found.get(variant.name), variant.name == first)] for variant in variants],
+        ),
+    ]
+    text += ['', *(f'{variant.name}: {variant.problem}' for variant in variants if variant.problem)]
+    measured = [variant for variant in variants if variant.sequences]
+    if measured:
+        columns = [(variant, score) for variant in measured for score in SCORES]
+        text += [
+            *_table(
+                ['sequence', *(f'{variant.name}, {SCORES[score]}' for variant, score in columns)],
+                [
+                    [name, *(_percent(variant.sequences[name][score]) for variant, score in columns)]
+                    for name in names
+                ],
+            )
+        ]
+    return '\n'.join(text) + '\n'
+
+
+def _cells(line: Line | None, is_first: bool) -> list[str]:
+    if line is None:
+        return ['-'] * (2 * len(SCORES))
+    means = [_bounded(line.means[score]) for score in SCORES]
+    return means + ['-' if is_first else _bounded(line.differences[score], '+') for score in SCORES]
+
+
+def _bounded(number: Bounded, sign: str = '') -> str:
+    value, low, high = (f'{100 * part:{sign}.1f}' for part in number)
+    return f'{value} [{low}, {high}]'
+
+
+def _percent(value: float) -> str:
+    return f'{100 * value:.1f}'
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [
+        f'| {" | ".join(header)} |',
+        f'|{"---|" * len(header)}',
+        *(f'| {" | ".join(row)} |' for row in rows),
+    ]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
