@@ -107,7 +107,7 @@ def run_row(row: Row, study: Study) -> Variant:
         if weights is None:
             place = row.checkpoint or study.work_dirs / _config_name(row)
             return Variant(row.name, problem=f'no checkpoint in {place}')
-        settings = dict(config=row.config, checkpoint=str(weights), options=dict(row.options))
+        settings: dict[str, Any] = dict(config=row.config, checkpoint=str(weights), options=dict(row.options))
         if row.grid:
             chosen, tried = _choose(row, weights, study)
             settings |= dict(chosen=chosen, tried=tried)
