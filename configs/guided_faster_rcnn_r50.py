@@ -18,7 +18,8 @@ model = dict(
         inner_lr=0.05,  # section 4.1
         first_steps=5,  # section 3.4
         online_steps=1,  # section 3.4
-        inner_steps=5),  # ours: as many as on a first frame
+        inner_steps=5,  # ours: as many as on a first frame
+        anchor_weight=0.3),  # ours: lambda of Eq. 4
     first_frame=dict(count=16),  # section 3.4
     selection=dict(sigma=0.55, size_rate=0.275),  # section 3.4
     # ours: T of section 3.4; which frames are learnt from, and of how many; least side of a box in pixels

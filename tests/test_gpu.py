@@ -15,7 +15,7 @@ from mmgtrack.geometry import box_iou
 from mmgtrack.models.base import BaseTracker
 from mmgtrack.structures import State
 from tests.models.test_dm_track_modes import HIDDEN, SEEN, batch_for
-from tests.trackers import small_dm_track, small_global_track
+from tests.trackers import small_dm_track, small_global_track, small_guided
 
 pytestmark = [
     pytest.mark.gpu,
@@ -23,12 +23,12 @@ pytestmark = [
 ]
 
 
-every_search = pytest.mark.parametrize(
-    'make', [small_global_track, small_dm_track], ids=lambda make: make.__name__
+every_tracker = pytest.mark.parametrize(
+    'make', [small_global_track, small_dm_track, small_guided], ids=lambda make: make.__name__
 )
 
 
-@every_search
+@every_tracker
 @pytest.mark.parametrize('num_targets', [1, 3])
 def test_cuda_equals_cpu(make: Callable[[], BaseTracker], num_targets: int) -> None:
     clip = synthetic_clip(num_frames=6, size=(48, 64), num_targets=num_targets, seed=1)
@@ -49,7 +49,7 @@ def test_frames_on_the_device_stay_there() -> None:
     assert tracks.boxes.device.type == 'cuda'
 
 
-@every_search
+@every_tracker
 def test_a_state_goes_to_the_device(make: Callable[[], BaseTracker]) -> None:
     clip = synthetic_clip(num_frames=3, size=(64, 96), seed=2)
     tracker = make()
@@ -58,7 +58,7 @@ def test_a_state_goes_to_the_device(make: Callable[[], BaseTracker]) -> None:
     assert tracks.boxes.isfinite().all()
 
 
-@every_search
+@every_tracker
 def test_saved_on_the_device_and_joined_by_a_target(make: Callable[[], BaseTracker], tmp_path: Path) -> None:
     clip = synthetic_clip(num_frames=4, size=(64, 96), num_targets=2, seed=2)
     tracker = make().cuda()
@@ -84,7 +84,7 @@ def test_dmtracks_losses_on_the_device() -> None:
     assert all(p.grad is not None and p.grad.is_cuda for p in device.parameters() if p.requires_grad)
 
 
-RECORDED = [f'oracles/test_{system}.py' for system in ('globaltrack', 'dmtrack', 'stark')]
+RECORDED = [f'oracles/test_{system}.py' for system in ('globaltrack', 'dmtrack', 'guided', 'stark')]
 
 
 @pytest.mark.parametrize('tests', ['test_contract.py', *RECORDED])

@@ -14,6 +14,7 @@ from torch.utils.flop_counter import flop_registry, register_flop_formula
 from mmgtrack.models.base import BaseTracker, GlobalSearchTracker, WindowTracker
 from mmgtrack.models.dm_track import DMTrack
 from mmgtrack.models.global_track import GlobalTrack
+from mmgtrack.models.guided_detector import GuidedDetector
 from mmgtrack.models.stark import Stark
 
 # Which call belongs to which stage: a path from the tracker (a module stands for its forward pass) or
@@ -68,6 +69,17 @@ STAGES: dict[type, dict[str, str]] = {
         'box_head': 'box head',
         'score_head': 'score head',
         'update': 'template update',  # but for its crop and its pass through the backbone
+    },
+    GuidedDetector: {
+        'mmgtrack.models.guided_detector.guided_detector:cut_windows': 'crop',
+        'detector.backbone': 'backbone',
+        'detector.neck': 'neck',
+        'guide': 'guidance',
+        'heads.read': 'head',
+        'heads.detect': 'adapted layers',
+        'selection': 'selection',
+        '_collect': 'samples',
+        '_adapt': 'head update',
     },
     WindowTracker: {'crop': 'crop', 'predict_windows': 'network', 'update': 'update'},
 }

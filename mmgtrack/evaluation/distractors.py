@@ -1,13 +1,12 @@
 """Does a tracker keep to its target among objects that resemble it?"""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from mmgtrack.errors import DataError
 from mmgtrack.evaluation.annotations.mot import MotTruth
-from mmgtrack.evaluation.comparison import NUM_DRAWS, bounds
+from mmgtrack.evaluation.bootstrap import with_bounds
 from mmgtrack.evaluation.results.mot import MotRows
 from mmgtrack.evaluation.rules.mot import MotRule
 from mmgtrack.evaluation.success import iou, success_auc
@@ -106,29 +105,10 @@ def mot_rows(boxes: np.ndarray) -> MotRows:
     return MotRows(frames + 1, ids, chosen, np.ones(len(ids)))
 
 
-def mean_with_bounds(values: np.ndarray) -> tuple[float, float, float]:
-    """Mean of (n,) values of clips, and the bounds of 95 % by bootstrap; nan ones are left out."""
-    counted = values[np.isfinite(values)]
-    return _with_bounds(counted[:, None], lambda sums: sums[..., 0] / max(len(counted), 1))
-
-
 def fewer_with_bounds(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
     """By which share the sum of (n,) ``second`` is below that of ``first``, with bounds; nan if that is 0.
 
     Bootstrap over clips, the same ones drawn for both.
     """
     with np.errstate(invalid='ignore', divide='ignore'):
-        return _with_bounds(np.stack([first, second], 1), lambda sums: 1 - sums[..., 1] / sums[..., 0])
-
-
-def _with_bounds(
-    values: np.ndarray, of_sums: Callable[[np.ndarray], np.ndarray]
-) -> tuple[float, float, float]:
-    """A number made from the sums (k,) of (n, k) values, and its bounds over drawn rows."""
-    if len(values) == 0:
-        return float('nan'), float('nan'), float('nan')
-    draws = np.random.default_rng(0).integers(len(values), size=(NUM_DRAWS, len(values)))
-    drawn = of_sums(values[draws].sum(1))
-    low, high = bounds(drawn[np.isfinite(drawn)])
-    value = float(of_sums(values.sum(0)))
-    return value if np.isfinite(value) else float('nan'), low, high
+        return with_bounds(np.stack([first, second], 1), lambda sums: 1 - sums[..., 1] / sums[..., 0])

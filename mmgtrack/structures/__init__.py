@@ -2,8 +2,8 @@
 
 from mmgtrack.structures.calibration import Calibration
 from mmgtrack.structures.candidates import Candidates
-from mmgtrack.structures.clip_sample import ClipSample
+from mmgtrack.structures.clip_sample import ClipSample, role_padding
 from mmgtrack.structures.state import State
 from mmgtrack.structures.tracks import Tracks
 
-__all__ = ['Calibration', 'Candidates', 'ClipSample', 'State', 'Tracks']
+__all__ = ['Calibration', 'Candidates', 'ClipSample', 'State', 'Tracks', 'role_padding']

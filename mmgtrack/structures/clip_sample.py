@@ -1,5 +1,6 @@
 """One training sample: an image for each role of one video."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,6 +83,13 @@ class ClipSample(BaseDataElement):
             }
         if '_masks' in state:
             self.__dict__['_masks'] = {role: _unpacked(mask) for role, mask in state['_masks'].items()}
+
+
+def role_padding(images: Tensor, data_samples: Sequence[ClipSample], role: str) -> Tensor:
+    """(B, h, w) bool, where a role's images (B, 3, h, w) are padding; nowhere if the samples do not say."""
+    nowhere = images.new_zeros(images.shape[-2:], dtype=torch.bool)
+    masks = [sample.masks[role] if role in sample.get('masks', {}) else nowhere for sample in data_samples]
+    return torch.stack([mask.to(images.device) for mask in masks])
 
 
 def _packed(value: Any) -> Any:

@@ -96,8 +96,6 @@ SMALL: dict[str, Any] = {  # layers keep their width, which the heads' last stag
     'model.learner.first_steps': 1,
     'model.learner.inner_lr': 1e-4,  # layers are random: at the published rates numbers explode
     'model.first_frame.count': 2,
-    'model.test_cfg.update_interval': 2,
-    'model.test_cfg.sample_score': 0.0,
     'optim_wrapper.optimizer.lr': 1e-6,
 }
 MAIN = [name for name in GUIDED if '/' not in name]
@@ -114,7 +112,7 @@ def small_options(name: str) -> dict[str, Any]:
         'model.learner.inner_steps': min(model.learner.inner_steps, 1),
     }
     if 'roi_head' in model.detector:
-        options['model.detector.test_cfg.rpn.max_per_img'] = 4
+        options['model.detector.test_cfg.rpn.max_per_img'] = 8
         if model.detector.roi_head.shared_head is not None:
             options['model.detector.roi_head.shared_head.init_cfg'] = None
     return options
@@ -182,6 +180,7 @@ def check_what_learns(model: GuidedDetector, batch: dict[str, Any]) -> None:
 
 def check_tracks(model: GuidedDetector) -> None:
     """Two targets in three frames; the head is another for each, and after its update."""
+    model.test_cfg |= dict(sample_score=0.0, update_interval=2)
     clip = synthetic_clip(num_frames=3, size=(48, 64), num_targets=2, seed=3)
     start = model.encode(clip.frames[0], clip.boxes[0])
     tracks, end = model.track(clip.frames[1:], start)

@@ -11,7 +11,6 @@ from mmgtrack.evaluation.choices import FoundBoxes, associated, choices, top_1, 
 from mmgtrack.evaluation.distractors import (
     count_switches,
     fewer_with_bounds,
-    mean_with_bounds,
     mot_rows,
     objects_under,
     target_outcome,
@@ -123,15 +122,6 @@ def test_tracklets_of_all_objects() -> None:
     assert tracklet_scores(mot_rows(swapped), truth)[1] < 0.8
     nothing = np.full_like(truth, NAN)
     assert tracklet_scores(mot_rows(nothing), truth) == pytest.approx((0, 0))
-
-
-def test_means_and_bounds() -> None:
-    values = np.array([0.2, 0.4, NAN, 0.6])
-    mean, low, high = mean_with_bounds(values)
-    assert mean == pytest.approx(0.4) and 0.2 <= low < 0.4 < high <= 0.6
-    assert mean_with_bounds(values) == (mean, low, high)
-    assert mean_with_bounds(np.full(5, 0.3)) == pytest.approx((0.3, 0.3, 0.3))
-    assert np.isnan(mean_with_bounds(np.array([NAN]))).all()
 
 
 def test_how_many_fewer() -> None:

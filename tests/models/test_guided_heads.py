@@ -265,6 +265,34 @@ class TestEvery:
         assert of_layer.isfinite().all()
         assert not any(leaf.requires_grad for leaf in rows[1:])
 
+    def test_targets_under_one_cell(self, name: str) -> None:
+        adapter = adapter_of(detector_of(name))
+        centres = torch.tensor([[44.3, 47.9], [52.2, 36.1]])
+        boxes = torch.cat((centres - 1, centres + 1.5), 1)
+        inputs = adapter.read(maps_of(name, 2), boxes)
+        rows = adapter.mine(inputs, boxes, adapter.theta())
+        assert all(leaf.isfinite().all() for leaf in (*rows.features, *rows[1:]))
+        positives = (rows.box_weights > 0).sum((1, 2)).tolist()
+        # FCOS learns from points inside the box, of which there is none
+        assert positives == [0, 0] if 'fcos' in name else all(positives)
+        assert all(loss.isfinite() for loss in adapter.auxiliary_loss(inputs, boxes).values())
+
+    def test_half_precision(self, name: str) -> None:
+        detector = copy.deepcopy(detector_of(name)).float()
+        adapter, boxes = adapter_of(detector), boxes_of(name).float()
+        maps = tuple(level.float() for level in maps_of(name, 3))
+        with torch.no_grad():
+            full = adapter.detect(adapter.read(maps, boxes), adapter.theta())
+            with torch.autocast('cpu', torch.bfloat16):
+                inputs = adapter.read(maps, boxes)
+                rows = adapter.mine(inputs, boxes, adapter.theta())
+            found, scores = adapter.detect(inputs, adapter.theta())
+        assert found.shape == full[0].shape
+        assert rows.features[0].dtype == torch.bfloat16 or 'ssd' in name
+        assert all(leaf.isfinite().all() for leaf in (found, scores, *rows.features, *rows[1:]))
+        if name not in TWO_STAGE:  # whose regions are others after rounding
+            torch.testing.assert_close(scores, full[1], rtol=0, atol=0.05)
+
     def test_windows_without_the_target(self, name: str) -> None:
         adapter = adapter_of(detector_of(name))
         boxes = torch.tensor([[60.0] * 4, [-900.0, -900.0, -800.0, -800.0], [torch.nan] * 4])
@@ -485,3 +513,15 @@ def test_last_layers_that_are_no_plain_maps() -> None:
     with pytest.raises(InputError, match='NormedLinear'):
         check_layer('fc', NormedLinear(4, 2))
     check_layer('fc', nn.Linear(4, 2))
+
+
+def test_the_detector_is_left_as_it_was() -> None:
+    detector, maps = detector_of('ssdlite'), maps_of('ssdlite', 1)
+    before = detector.bbox_head(maps)
+    adapter = adapter_of(detector)
+    adapter.read(maps)
+    with pytest.raises(RuntimeError):
+        adapter.read(tuple(level[:, 1:] for level in maps))
+    assert not any(module._forward_pre_hooks for module in detector.modules())
+    for ours, own in zip(detector.bbox_head(maps)[0], before[0], strict=True):
+        assert torch.equal(ours, own)

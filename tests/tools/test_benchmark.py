@@ -17,7 +17,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmgtrack.datasets.synthetic import synthetic_clip
 from mmgtrack.engine.stages import StageMeter, watching
 from mmgtrack.models.base import BaseTracker
-from tests.trackers import CONFIGS, SMALL, SMALL_STARK, small_global_track, small_stark, template_matching
+from tests.trackers import (
+    CONFIGS,
+    SMALL,
+    SMALL_GUIDED,
+    SMALL_STARK,
+    small_global_track,
+    small_stark,
+    template_matching,
+)
 
 TOOL = Path(__file__).parents[2] / 'tools/analysis/benchmark.py'
 STAGES = [
@@ -33,6 +41,19 @@ STAGES = [
     'RoI head',
     'RoI head: NMS',
     'association',
+    'rest',
+]
+GUIDED_STAGES = [
+    'decode',
+    'crop',
+    'backbone',
+    'neck',
+    'guidance',
+    'head',
+    'adapted layers',
+    'selection',
+    'samples',
+    'head update',
     'rest',
 ]
 STARK_STAGES = [
@@ -146,6 +167,20 @@ def test_stages_of_stark(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert all(stage['ms']['low'] > 0 for stage in cost['stages'])
     for first, second in zip(one['stages'], two['stages'], strict=True):
         assert second['gflop'] == pytest.approx(2 * first['gflop'], rel=1e-9)
+
+
+def test_stages_of_a_guided_detector(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Updates come at every second frame: a pass of four frames has their mean."""
+    small = Config.fromfile(CONFIGS / 'guided_mobilenetv2_lite.py')
+    small.merge_from_dict(SMALL_GUIDED)
+    small.dump(tmp_path / 'small_guided.py')
+    grid = ['--batch', 4, '--repeats', 1, '--warmup', 0, '--json', tmp_path / 'costs.json']
+    run(monkeypatch, tmp_path / 'small_guided.py', clip, *grid)
+    (cost,) = json.loads((tmp_path / 'costs.json').read_text())['results']
+    assert [stage['name'] for stage in cost['stages']] == GUIDED_STAGES
+    assert all(stage['ms']['low'] > 0 for stage in cost['stages'])
+    counted = {'backbone', 'neck', 'guidance', 'head', 'adapted layers', 'samples', 'head update'}
+    assert {stage['name'] for stage in cost['stages'] if stage['gflop']} == counted
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ in --cache, so that both take seconds once a clip has been searched.
 import argparse
 import csv
 import io
-import json
 import re
 from collections.abc import Iterator
 from collections.abc import Sequence as Items
@@ -37,14 +36,15 @@ from mmgtrack.cli.tools import run_tool
 from mmgtrack.countdown import Countdown
 from mmgtrack.datasets import SequenceFolder, look_alike_clip, read_frame
 from mmgtrack.errors import InputError
+from mmgtrack.evaluation.bootstrap import mean_with_bounds
 from mmgtrack.evaluation.choices import Choice, Ways, choices
 from mmgtrack.evaluation.distractors import (
     fewer_with_bounds,
-    mean_with_bounds,
     target_outcome,
     tracklet_scores,
 )
 from mmgtrack.files import check_target, replacing
+from mmgtrack.formats.json_file import write_json
 from mmgtrack.structures import Calibration
 from mmgtrack.visualization.bars import BarPanel, plot_bars
 from mmgtrack.visualization.figures import check_suffix
@@ -226,20 +226,6 @@ def write_csv(rows: Items[Row], path: Path) -> None:
     writer.writerows(asdict(row) for row in rows)
     with replacing(path) as file:
         file.write(text.getvalue().encode())
-
-
-def write_json(report: dict[str, Any], path: Path) -> None:
-    """null for what is not a number."""
-    with replacing(path) as file:
-        file.write(json.dumps(without_nan(report), indent=2).encode())
-
-
-def without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: without_nan(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [without_nan(part) for part in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def draw(means: Means, title: str, path: Path) -> None:

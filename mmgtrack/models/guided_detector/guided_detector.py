@@ -16,6 +16,7 @@ from mmgtrack.models.guided_detector.detector_config import (
     guided_levels,
     preprocessor_config,
 )
+from mmgtrack.models.guided_detector.episodes import ROLES, boxes_of, images_of
 from mmgtrack.models.guided_detector.first_frame import FirstFrame
 from mmgtrack.models.guided_detector.head_rows import HeadRows
 from mmgtrack.models.guided_detector.heads import adapter_of
@@ -23,8 +24,6 @@ from mmgtrack.models.guided_detector.sample_store import Sample, split_samples, 
 from mmgtrack.models.windows import Windows, cut_windows
 from mmgtrack.registry import MODELS
 from mmgtrack.structures import Calibration, ClipSample, State, Tracks
-
-ROLES = ('exemplar', 'support', 'query')
 
 
 @dataclass(frozen=True)
@@ -184,10 +183,10 @@ class GuidedDetector(WindowTracker):
         One exemplar, support and query image a sample, each with the target's box. The support's own loss is
         logged before the first step.
         """
-        boxes = {role: self._truths(data_samples, role) for role in ROLES}
-        modulators = self.modulators(self._images(inputs, data_samples, 'exemplar'), boxes['exemplar'])
+        boxes = {role: boxes_of(data_samples, role, self.data_preprocessor.mean) for role in ROLES}
+        modulators = self.modulators(images_of(inputs, data_samples, 'exemplar'), boxes['exemplar'])
         count = len(data_samples)
-        images = torch.cat([self._images(inputs, data_samples, role) for role in ('support', 'query')])
+        images = torch.cat([images_of(inputs, data_samples, role) for role in ('support', 'query')])
         guided = self.guide(self.extract(images), modulators.repeat(2, 1))
         theta = self.theta()
         support = self.heads.read(tuple(level[:count] for level in guided), boxes['support'])
@@ -214,10 +213,10 @@ class GuidedDetector(WindowTracker):
     @torch.no_grad()
     def _forward(self, inputs: dict[str, Tensor], data_samples: list[ClipSample]) -> tuple[Tensor, Tensor]:
         """Boxes (B, K, 4) and scores (B, K) in the query images, by heads that have learnt the support."""
-        boxes = {role: self._truths(data_samples, role) for role in ROLES[:2]}
-        modulators = self.modulators(self._images(inputs, data_samples, 'exemplar'), boxes['exemplar'])
+        boxes = {role: boxes_of(data_samples, role, self.data_preprocessor.mean) for role in ROLES[:2]}
+        modulators = self.modulators(images_of(inputs, data_samples, 'exemplar'), boxes['exemplar'])
         support, query = (
-            self.guide(self.extract(self._images(inputs, data_samples, role)), modulators)
+            self.guide(self.extract(images_of(inputs, data_samples, role)), modulators)
             for role in ('support', 'query')
         )
         theta = self.theta()
@@ -316,26 +315,6 @@ class GuidedDetector(WindowTracker):
         centres = ((boxes[:, :2] + boxes[:, 2:]) / 2).clamp(min=0).minimum(sizes)
         halves = (boxes[:, 2:] - boxes[:, :2]).minimum(sizes).clamp(min=self.test_cfg['min_side']) / 2
         return torch.cat([centres - halves, centres + halves], 1)
-
-    def _images(self, inputs: dict[str, Tensor], data_samples: list[ClipSample], role: str) -> Tensor:
-        """(B, 3, S, S) of a role, 0 where it is padding."""
-        images = inputs[role]
-        masks = [sample.masks[role] if role in sample.get('masks', {}) else None for sample in data_samples]
-        if all(mask is None for mask in masks):
-            return images
-        empty = images.new_zeros(images.shape[-2:], dtype=torch.bool)
-        padding = torch.stack([empty if mask is None else mask.to(images.device) for mask in masks])
-        return images.masked_fill(padding[:, None], 0)
-
-    def _truths(self, data_samples: list[ClipSample], role: str) -> Tensor:
-        """(B, 4) the target's box in each sample's image of a role."""
-        boxes = [sample.instances[role].bboxes for sample in data_samples]
-        if any(len(own) != 1 for own in boxes):
-            raise InputError(
-                f'every {role} image needs the box of one target, got {[len(own) for own in boxes]}: use a '
-                'sampler that draws single targets, such as mmgtrack.ChronologicalSampler'
-            )
-        return torch.cat(boxes).to(self.data_preprocessor.mean)
 
     def _check(self, test_cfg: Mapping[str, Any]) -> None:
         unknown = [name for name in test_cfg if name not in self.test_cfg]

@@ -7,7 +7,7 @@ sees numbers alone: a vector of parameters, and rows.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,6 +29,12 @@ class HeadRows(NamedTuple):
     targets: Tensor
     label_weights: Tensor
     box_weights: Tensor
+
+    def at(self, index: Any) -> 'HeadRows':
+        """The rows of some images, or of one: an index of the leading dimensions."""
+        return HeadRows(
+            tuple(feature[index] for feature in self.features), *(leaf[index] for leaf in self[1:])
+        )
 
 
 class FinalLayer(NamedTuple):

@@ -194,7 +194,7 @@ class MetaLearner(nn.Module):
         if not is_finite.all():
             # a masked inf still makes nan in the outer gradient: targets at fault stay out of the graph
             numbers = is_finite.nonzero()[:, 0]
-            after, _ = self._stepped(theta[numbers], _rows_at(rows, numbers), weights[numbers])
+            after, _ = self._stepped(theta[numbers], rows.at(numbers), weights[numbers])
             after = theta.index_copy(0, numbers, after)
         return after, losses, is_finite
 
@@ -211,7 +211,8 @@ class MetaLearner(nn.Module):
             return self._of_targets(grad_and_value(self._loss))(theta, rows, weights)
 
     def _loss(self, theta: Tensor, rows: HeadRows, weights: Tensor) -> Tensor:
-        return self.head_loss(theta, rows, weights, self.layout)
+        # not as a module: hooks on all modules, as counters of operations have, do not go through torch.func
+        return self.head_loss.forward(theta, rows, weights, self.layout)
 
     def _of_targets(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """A function of one target's theta, rows and weights as one of B targets."""
@@ -219,18 +220,12 @@ class MetaLearner(nn.Module):
             return vmap(function)
 
         def loop(theta: Tensor, rows: HeadRows, weights: Tensor) -> Any:
-            each = [function(theta[b], _rows_at(rows, b), weights[b]) for b in range(len(theta))]
+            each = [function(theta[b], rows.at(b), weights[b]) for b in range(len(theta))]
             if isinstance(each[0], tuple):
                 return tuple(torch.stack(values) for values in zip(*each, strict=True))
             return torch.stack(each)
 
         return loop
-
-
-def _rows_at(rows: HeadRows, targets: Tensor | int) -> HeadRows:
-    """Rows of some targets, or of one, along the first dimension."""
-    features = tuple(feature[targets] for feature in rows.features)
-    return HeadRows(features, *(values[targets] for values in rows[1:]))
 
 
 def _one_row(layout: HeadLayout) -> HeadRows:

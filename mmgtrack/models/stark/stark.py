@@ -17,7 +17,7 @@ from mmgtrack.models.stark.losses import StarkLoss
 from mmgtrack.models.stark.tokens import Tokens, TransformerOutput
 from mmgtrack.models.windows import Windows, cut_windows
 from mmgtrack.registry import MODELS
-from mmgtrack.structures import Calibration, ClipSample, State, Tracks
+from mmgtrack.structures import Calibration, ClipSample, State, Tracks, role_padding
 
 
 def template_roles(count: int) -> list[str]:
@@ -297,7 +297,7 @@ class Stark(WindowTracker):
                 f'got {", ".join(inputs)}'
             )
         images = torch.cat([inputs[role] for role in roles])
-        padding = torch.cat([_padding(inputs, data_samples, role) for role in roles])
+        padding = torch.cat([role_padding(inputs[role], data_samples, role) for role in roles])
         tokens = self.extract(images, padding, self.template_positions)
         count = len(inputs['search'])
         leaves = (tokens.features, tokens.positions, tokens.padding)
@@ -308,7 +308,9 @@ class Stark(WindowTracker):
 
     def _encode_search(self, inputs: dict[str, Tensor], data_samples: list[ClipSample], role: str) -> Tokens:
         """Tokens of the search regions of a role."""
-        return self.extract(inputs[role], _padding(inputs, data_samples, role), self.search_positions)
+        return self.extract(
+            inputs[role], role_padding(inputs[role], data_samples, role), self.search_positions
+        )
 
     def _truths(self, data_samples: list[ClipSample], role: str = 'search') -> Tensor:
         """(n, 4) xyxy in parts of the search region, of the n samples that show the target."""
@@ -356,13 +358,3 @@ def _built(config: dict[str, Any] | None) -> torch.nn.Module | None:
 def _sequence(maps: Tensor) -> Tensor:
     """(B, C, h, w) to (B, h * w, C)."""
     return maps.flatten(2).transpose(1, 2)
-
-
-def _padding(inputs: dict[str, Tensor], data_samples: list[ClipSample], role: str) -> Tensor:
-    """(B, S, S) bool; nothing is padding where the samples do not say."""
-    images = inputs[role]
-    masks = [sample.masks[role] if role in sample.get('masks', {}) else None for sample in data_samples]
-    shape = images.shape[-2:]
-    return torch.stack(
-        [images.new_zeros(shape, dtype=torch.bool) if m is None else m.to(images.device) for m in masks]
-    )

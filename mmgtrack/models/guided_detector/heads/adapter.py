@@ -3,7 +3,8 @@
 from abc import ABC, abstractmethod
 from typing import Generic, TypeVar
 
-from torch import Tensor, nn
+from mmdet.models.detectors import BaseDetector
+from torch import Tensor
 
 from mmgtrack.models.guided_detector.head_rows import HeadLayout, HeadRows
 from mmgtrack.models.guided_detector.heads.mining import Miner
@@ -19,7 +20,7 @@ class HeadAdapter(ABC, Generic[Inputs]):
     the crop. A box without area, outside the window, or not finite says that the target is not there.
     """
 
-    def __init__(self, detector: nn.Module, layout: HeadLayout, miner: Miner) -> None:
+    def __init__(self, detector: BaseDetector, layout: HeadLayout, miner: Miner) -> None:
         self.detector = detector
         self.layout = layout
         self.miner = miner

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from mmdet.models.detectors import BaseDetector
 from mmdet.models.task_modules.assigners import MaxIoUAssigner
 from torch import Tensor, nn
 
@@ -14,7 +15,7 @@ class AnchorAdapter(DenseAdapter):
     """What SSD and RetinaNet have in common."""
 
     def __init__(
-        self, detector: nn.Module, layers: Sequence[tuple[str, str]], shared: bool, miner: Miner
+        self, detector: BaseDetector, layers: Sequence[tuple[str, str]], shared: bool, miner: Miner
     ) -> None:
         self.assigner = assigner_of(detector.bbox_head)
         super().__init__(detector, layers, shared, miner)

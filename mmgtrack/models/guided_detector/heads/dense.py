@@ -6,6 +6,7 @@ from itertools import chain
 from typing import NamedTuple
 
 import torch
+from mmdet.models.detectors import BaseDetector
 from torch import Tensor, nn
 
 from mmgtrack.errors import InputError
@@ -17,6 +18,7 @@ from mmgtrack.models.guided_detector.heads.final_layers import (
     patch_corners,
     patches,
     reading,
+    side_of,
 )
 from mmgtrack.models.guided_detector.heads.mining import Match, Mined, Miner, background_loss
 
@@ -28,12 +30,12 @@ class DenseInputs(NamedTuple):
 
     features: a level's maps (B, C, h, w): one of both layers, or one of the classes' and one of the boxes'.
     priors: (N, 4) anchors or (N, 2) points of all levels, by level, row, column and slot.
-    factors: (B, N) logits whose sigmoid the scores are multiplied with, if the head has such.
+    factors: logits (B, N) whose sigmoid the scores are multiplied with, none if the head has no such.
     """
 
     features: tuple[tuple[Tensor, ...], ...]
     priors: Tensor
-    factors: Tensor | None = None
+    factors: tuple[Tensor, ...]
 
 
 class DenseAdapter(HeadAdapter[DenseInputs]):
@@ -44,21 +46,23 @@ class DenseAdapter(HeadAdapter[DenseInputs]):
     """
 
     def __init__(
-        self, detector: nn.Module, layers: Sequence[tuple[str, str]], shared: bool, miner: Miner
+        self, detector: BaseDetector, layers: Sequence[tuple[str, str]], shared: bool, miner: Miner
     ) -> None:
         self.head = detector.bbox_head
-        for pair in layers:
-            for name in pair:
-                check_layer(name, self.head.get_submodule(name))
-        self._layers = [tuple(map(self.head.get_submodule, pair)) for pair in layers]
+        self._layers: list[nn.Conv2d] = [self.head.get_submodule(name) for pair in layers for name in pair]
         self._slots = [int(count) for count in self.head.prior_generator.num_base_priors]
         self._groups = [min(level, len(layers) - 1) for level in range(len(self._slots))]
-        sigmoid = self.head.use_sigmoid_cls
+        sigmoid, step = self.head.use_sigmoid_cls, 1 if shared else 2
         groups = []
-        for pair, convs, slots in zip(layers, self._layers, self._slots, strict=False):
-            first = len({layer.feature for group in groups for layer in group[:2]})
-            outputs, features = (1 if sigmoid else 2, 4), (first, first + (not shared))
-            groups.append(HeadGroup(*map(_final_layer, pair, convs, outputs, features), slots))
+        for number, (classes, boxes) in enumerate(layers):
+            first = number * step
+            groups.append(
+                HeadGroup(
+                    self._final_layer(classes, 1 if sigmoid else 2, first),
+                    self._final_layer(boxes, 4, first + step - 1),
+                    self._slots[number],
+                )
+            )
         super().__init__(detector, HeadLayout(tuple(groups), sigmoid), miner)
 
     def read(self, maps: tuple[Tensor, ...], boxes: Tensor | None = None) -> DenseInputs:
@@ -66,7 +70,7 @@ class DenseAdapter(HeadAdapter[DenseInputs]):
         del boxes
         if len(maps) != len(self._slots):
             raise InputError(f'the head has {len(self._slots)} levels, got {len(maps)} maps')
-        with reading([layer for pair in self._layers for layer in pair]) as calls:
+        with reading(self._layers) as calls:
             outputs = self.head(maps)
         features = self._by_level(calls)
         dtype = torch.promote_types(maps[0].dtype, torch.float32)
@@ -79,8 +83,8 @@ class DenseAdapter(HeadAdapter[DenseInputs]):
         """All N priors' boxes and scores."""
         logits = self._outputs(inputs, theta, CLASSES)
         scores = logits[..., 0].sigmoid() if self.layout.sigmoid else logits.softmax(-1)[..., 0]
-        if inputs.factors is not None:
-            scores = scores * inputs.factors.sigmoid()
+        for logits in inputs.factors:
+            scores = scores * logits.sigmoid()
         return self._decode(inputs, self._outputs(inputs, theta, BOXES)), scores
 
     def mine(self, inputs: DenseInputs, boxes: Tensor, theta: Tensor) -> HeadRows:
@@ -92,15 +96,15 @@ class DenseAdapter(HeadAdapter[DenseInputs]):
             boxes = boxes.to(inputs.priors.dtype)
             losses = background_loss(self._outputs(inputs, theta, CLASSES))
             mined = self.miner(self._match(inputs, boxes), losses)
-            targets = self._encode(inputs, mined.index, boxes)
+            targets = self._encode(inputs, mined.priors, boxes)
             targets = targets.where(mined.positive[..., None], targets.new_zeros(())).to(losses.dtype)
-            own = self._of_prior(inputs, self._groups)[mined.index][:, None]
+            own = self._of_prior(inputs, self._groups)[mined.priors][:, None]
             own = own == torch.arange(len(self.layout.groups), device=own.device)[:, None]
             weights = own / mined.positive.sum(1).clamp(min=1).to(losses.dtype)[:, None, None]
         shape = own.shape
         return HeadRows(
             self._patches(inputs, mined),
-            self._slot_of_prior(inputs)[mined.index][:, None] * own,
+            self._slot_of_prior(inputs)[mined.priors][:, None] * own,
             mined.positive[:, None].expand(shape).to(losses.dtype),
             targets[:, None].expand(*shape, 4),
             weights * mined.valid[:, None],
@@ -112,16 +116,17 @@ class DenseAdapter(HeadAdapter[DenseInputs]):
         """What the priors are to the boxes (B, 4)."""
 
     @abstractmethod
-    def _encode(self, inputs: DenseInputs, index: Tensor, boxes: Tensor) -> Tensor:
-        """(B, K, 4): what the box layer should say at the priors ``index`` (B, K); anything at negatives."""
+    def _encode(self, inputs: DenseInputs, chosen: Tensor, boxes: Tensor) -> Tensor:
+        """(B, K, 4): what the box layer should say at the ``chosen`` priors (B, K); anything at negatives."""
 
     @abstractmethod
     def _decode(self, inputs: DenseInputs, outputs: Tensor) -> Tensor:
         """Boxes (B, N, 4) of what the box layer says."""
 
-    def _factors(self, outputs: tuple[list[Tensor], ...]) -> Tensor | None:
+    def _factors(self, outputs: tuple[list[Tensor], ...]) -> tuple[Tensor, ...]:
         """``DenseInputs.factors`` of what the head returned."""
         del outputs
+        return ()
 
     def _by_level(self, calls: list[list[Tensor]]) -> tuple[tuple[Tensor, ...], ...]:
         """Maps by level; calls: of the classes' and the boxes' layer of each group, one or many."""
@@ -133,29 +138,26 @@ class DenseAdapter(HeadAdapter[DenseInputs]):
         """(B, N, outputs) of the classes' or the boxes' layers."""
         parameters = self.layout.split(theta)
         every = []
-        for maps, group in zip(inputs.features, self._groups, strict=True):
-            weight, bias = parameters[group][2 * part : 2 * part + 2]
+        for maps, number in zip(inputs.features, self._groups, strict=True):
+            weight, bias = parameters[number][2 * part : 2 * part + 2]
             out = convolve(maps[min(part, len(maps) - 1)], weight, bias)
-            every.append(
-                out.permute(0, 2, 3, 1).reshape(len(out), -1, self.layout.groups[group][part].outputs)
-            )
+            outputs = _layers_of(self.layout.groups[number])[part].outputs
+            every.append(out.permute(0, 2, 3, 1).reshape(len(out), -1, outputs))
         return torch.cat(every, 1)
 
     def _patches(self, inputs: DenseInputs, mined: Mined) -> tuple[Tensor, ...]:
         """``HeadRows.features`` of the mined priors."""
         sizes = self._sizes(inputs)
-        found = {}
-        for number, (group, layers) in enumerate(zip(self.layout.groups, self._layers, strict=True)):
+        found = []
+        for number, group in enumerate(self.layout.groups):
             chosen = [group_of_level == number for group_of_level in self._groups]
             levels = [level for level, is_read in zip(inputs.features, chosen, strict=True) if is_read]
-            for part in (CLASSES, BOXES):
-                feature, side = group[part].feature, layers[part].kernel_size[0]
-                if feature not in found:
-                    maps = [level[min(part, len(level) - 1)] for level in levels]
-                    corners = patch_corners(sizes, self._slots, chosen, side)
-                    starts, lengths = (table.to(mined.index.device)[mined.index] for table in corners)
-                    found[feature] = patches(maps, starts, lengths, side)
-        return tuple(found[feature] for feature in sorted(found))
+            for part, maps in enumerate(zip(*levels, strict=True)):  # classes, and boxes if they read another
+                side = side_of(_layers_of(group)[part].inputs, maps[0].shape[1])
+                corners = patch_corners(sizes, self._slots, chosen, side)
+                starts, lengths = (table.to(mined.priors.device)[mined.priors] for table in corners)
+                found.append(patches(maps, starts, lengths, side))
+        return tuple(found)
 
     def _of_prior(self, inputs: DenseInputs, values: Sequence[int]) -> Tensor:
         """(N,) int64: each prior's level's value."""
@@ -174,8 +176,13 @@ class DenseAdapter(HeadAdapter[DenseInputs]):
 
     @staticmethod
     def _sizes(inputs: DenseInputs) -> list[tuple[int, int]]:
-        return [level[0].shape[-2:] for level in inputs.features]
+        return [(level[0].shape[-2], level[0].shape[-1]) for level in inputs.features]
+
+    def _final_layer(self, name: str, outputs: int, feature: int) -> FinalLayer:
+        conv = self.head.get_submodule(name)
+        check_layer(name, conv)
+        return FinalLayer(f'bbox_head.{name}', outputs, conv.weight[0].numel(), feature)
 
 
-def _final_layer(name: str, conv: nn.Module, outputs: int, feature: int) -> FinalLayer:
-    return FinalLayer(f'bbox_head.{name}', outputs, conv.weight[0].numel(), feature)
+def _layers_of(group: HeadGroup) -> tuple[FinalLayer, FinalLayer]:
+    return group.classes, group.boxes

@@ -1,7 +1,7 @@
 """The adapter of a detector."""
 
 from mmdet.models.dense_heads import FCOSHead, RetinaHead, SSDHead
-from mmdet.models.detectors import TwoStageDetector
+from mmdet.models.detectors import BaseDetector, TwoStageDetector
 from torch import nn
 
 from mmgtrack.errors import InputError
@@ -15,7 +15,7 @@ from mmgtrack.models.guided_detector.heads.ssd import SSDAdapter
 DENSE = {SSDHead: SSDAdapter, RetinaHead: RetinaAdapter, FCOSHead: FCOSAdapter}
 
 
-def adapter_of(detector: nn.Module, **options: int) -> HeadAdapter:
+def adapter_of(detector: BaseDetector, **options: int) -> HeadAdapter:
     """How the few-shot learner sees a detector of mmdet with one class.
 
     options: of ``Miner``. Raises InputError for heads that have no adapter, for other numbers of classes, and

@@ -1,7 +1,8 @@
 """FCOS (Tian et al., ICCV 2019): points instead of anchors, and distances to the four sides."""
 
 import torch
-from torch import Tensor, nn
+from mmdet.models.detectors import BaseDetector
+from torch import Tensor
 
 from mmgtrack.models.guided_detector.heads.dense import DenseAdapter, DenseInputs
 from mmgtrack.models.guided_detector.heads.mining import Match, Miner
@@ -16,7 +17,7 @@ class FCOSAdapter(DenseAdapter):
     exp (or, with ``norm_on_bbox``, ReLU) turn into distances: their targets are what gives the true ones.
     """
 
-    def __init__(self, detector: nn.Module, miner: Miner) -> None:
+    def __init__(self, detector: BaseDetector, miner: Miner) -> None:
         shared = detector.bbox_head.stacked_convs == 0
         super().__init__(detector, [('conv_cls', 'conv_reg')], shared, miner)
 
@@ -26,7 +27,8 @@ class FCOSAdapter(DenseAdapter):
         positive = self._match(inputs, boxes).positive
         wanted = self.head.centerness_target(distances[positive])
         count = positive.sum().clamp(min=1)
-        loss = self.head.loss_centerness(inputs.factors[positive], wanted, avg_factor=count)
+        (logits,) = inputs.factors
+        loss = self.head.loss_centerness(logits[positive], wanted, avg_factor=count)
         return {'loss_centerness': loss}
 
     def _match(self, inputs: DenseInputs, boxes: Tensor) -> Match:
@@ -61,8 +63,8 @@ class FCOSAdapter(DenseAdapter):
             distances = scaled.clamp(max=LARGEST).exp()
         return self.head.bbox_coder.decode(inputs.priors.expand(len(outputs), -1, -1), distances)
 
-    def _factors(self, outputs: tuple[list[Tensor], ...]) -> Tensor | None:
-        return torch.cat([level.flatten(1) for level in outputs[2]], 1)
+    def _factors(self, outputs: tuple[list[Tensor], ...]) -> tuple[Tensor, ...]:
+        return (torch.cat([level.flatten(1) for level in outputs[2]], 1),)
 
     def _scales(self, inputs: DenseInputs) -> Tensor:
         """(N,): what the outputs of each point's level are multiplied with."""

@@ -1,8 +1,9 @@
 """The final layers of a head: what they read, and what they would say with other parameters."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from functools import partial
 
 import torch
 from mmcv.cnn.bricks import wrappers
@@ -28,27 +29,14 @@ def reading(layers: Sequence[nn.Module]) -> Iterator[list[list[Tensor]]]:
     calls: list[list[Tensor]] = [[] for _ in layers]
     with ExitStack() as hooks:
         for layer, own in zip(layers, calls, strict=True):
-            hooks.enter_context(_Hook(layer, own))
+            hooks.enter_context(layer.register_forward_pre_hook(partial(_keep, own)))
         yield calls
 
 
-class _Hook:
-    """A forward pre-hook that leaves with its ``with``."""
-
-    def __init__(self, layer: nn.Module, calls: list[Tensor]) -> None:
-        self._calls = calls
-        self._corner = tuple(slice(size) for size in getattr(layer, 'kernel_size', ()))
-        self._handle = layer.register_forward_pre_hook(self._keep)
-
-    def _keep(self, layer: nn.Module, args: tuple[Any, ...]) -> tuple[Tensor, ...]:
-        self._calls.append(args[0])
-        return (args[0][(slice(1), slice(None), *self._corner)],)
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *reason: object) -> None:
-        self._handle.remove()
+def _keep(calls: list[Tensor], layer: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    calls.append(args[0])
+    corner = (slice(1), slice(None), *map(slice, getattr(layer, 'kernel_size', ())))
+    return (args[0][corner],)
 
 
 def check_layer(name: str, layer: nn.Module) -> None:
@@ -56,8 +44,8 @@ def check_layer(name: str, layer: nn.Module) -> None:
     is_same = not isinstance(layer, nn.Conv2d) or (
         layer.stride == layer.dilation == (1, 1)
         and layer.groups == 1
-        and layer.kernel_size[0] == layer.kernel_size[1] == 2 * layer.padding[0] + 1
-        and layer.padding[0] == layer.padding[1]
+        and layer.kernel_size in ((1, 1), (3, 3), (5, 5), (7, 7))
+        and layer.padding == (layer.kernel_size[0] // 2,) * 2
     )
     if type(layer) not in PLAIN or layer.bias is None or not is_same:
         raise InputError(
@@ -72,7 +60,7 @@ def convolve(maps: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     weight: (O, C * k * k) and bias (O,) for all, or (B, O, C * k * k) and (B, O), one a map.
     """
     maps = maps.to(weight.dtype)
-    side = round((weight.shape[-1] / maps.shape[1]) ** 0.5)
+    side = side_of(weight.shape[-1], maps.shape[1])
     kernels = weight.unflatten(-1, (maps.shape[1], side, side))
     if weight.ndim == 2:
         return functional.conv2d(maps, kernels, bias, padding=side // 2)
@@ -80,6 +68,11 @@ def convolve(maps: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         maps.flatten(0, 1)[None], kernels.flatten(0, 1), bias.flatten(), padding=side // 2, groups=len(maps)
     )
     return out[0].unflatten(0, bias.shape)
+
+
+def side_of(numbers: int, channels: int) -> int:
+    """Side of the square kernel that reads so many numbers of maps with so many channels."""
+    return math.isqrt(numbers // channels)
 
 
 def patch_corners(

@@ -20,9 +20,9 @@ class Match(NamedTuple):
 
 
 class Mined(NamedTuple):
-    """K priors a window: index (B, K) int64, and which are positives or anything at all, (B, K) bool."""
+    """K priors a window: their numbers (B, K) int64, and which are positives, or real at all, (B, K) bool."""
 
-    index: Tensor
+    priors: Tensor
     positive: Tensor
     valid: Tensor
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import torch
 from mmdet.models.dense_heads import RPNHead
+from mmdet.models.detectors import BaseDetector
 from mmdet.models.roi_heads import BBoxHead, ConvFCBBoxHead, StandardRoIHead
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
@@ -53,7 +54,7 @@ class RoIAdapter(HeadAdapter[RoIInputs]):
     of the RPN's loss counts as POSITIVE_WEIGHT negatives if train_cfg.rpn.pos_weight does not say otherwise.
     """
 
-    def __init__(self, detector: nn.Module, miner: Miner) -> None:
+    def __init__(self, detector: BaseDetector, miner: Miner) -> None:
         self.rpn, self.roi_head = detector.rpn_head, detector.roi_head
         _check_kinds(detector)
         self.box_head = self.roi_head.bbox_head
@@ -63,11 +64,10 @@ class RoIAdapter(HeadAdapter[RoIInputs]):
             self.rpn.train_cfg = ConfigDict({**self.rpn.train_cfg, 'pos_weight': POSITIVE_WEIGHT})
         self._layers = [self.box_head.get_submodule(name) for name in NAMES]
         features = (0, 0 if _is_shared(self.box_head) else 1)
-        finals = []
-        for name, layer, outputs, feature in zip(NAMES, self._layers, (2, 4), features, strict=True):
-            check_layer(name, layer)
-            finals.append(FinalLayer(f'roi_head.bbox_head.{name}', outputs, layer.in_features, feature))
-        super().__init__(detector, HeadLayout((HeadGroup(*finals, 1),), sigmoid=False), miner)
+        classes, boxes = (
+            _final_layer(*numbers) for numbers in zip(NAMES, self._layers, (2, 4), features, strict=True)
+        )
+        super().__init__(detector, HeadLayout((HeadGroup(classes, boxes, 1),), sigmoid=False), miner)
 
     def read(self, maps: tuple[Tensor, ...], boxes: Tensor | None = None) -> RoIInputs:
         """Proposals, and the boxes with their NEIGHBOURS in front of them; the RPN's outputs are kept."""
@@ -102,20 +102,20 @@ class RoIAdapter(HeadAdapter[RoIInputs]):
         with torch.no_grad():
             losses = background_loss(self._outputs(inputs, theta)[0])
             mined = self.miner(self._match(inputs, boxes), losses)
-            rois = inputs.rois.gather(1, mined.index[..., None].expand(-1, -1, 4))
+            rois = inputs.rois.gather(1, mined.priors[..., None].expand(-1, -1, 4))
             truth = boxes.to(rois.dtype)[:, None].expand_as(rois)
             targets = self.box_head.bbox_coder.encode(rois.flatten(0, 1), truth.flatten(0, 1)).view_as(rois)
             targets = targets.where(mined.positive[..., None], targets.new_zeros(())).to(losses.dtype)
             weights = 1 / mined.valid.sum(1, keepdim=True).clamp(min=1).to(losses.dtype)
         leaves = (
-            torch.zeros_like(mined.index),
+            torch.zeros_like(mined.priors),
             mined.positive.to(losses.dtype),
             targets,
             weights * mined.valid,
             weights * mined.positive,
         )
         features = tuple(
-            feature.gather(1, mined.index[..., None].expand(-1, -1, feature.shape[-1]))
+            feature.gather(1, mined.priors[..., None].expand(-1, -1, feature.shape[-1]))
             for feature in inputs.features
         )
         return HeadRows(features, *(leaf[:, None] for leaf in leaves))
@@ -178,6 +178,11 @@ def _is_inside(boxes: Tensor, size: tuple[int, int]) -> Tensor:
     return (seen[:, 2:] > seen[:, :2]).all(1) & boxes.isfinite().all(1)
 
 
+def _final_layer(name: str, layer: nn.Linear, outputs: int, feature: int) -> FinalLayer:
+    check_layer(name, layer)
+    return FinalLayer(f'roi_head.bbox_head.{name}', outputs, layer.in_features, feature)
+
+
 def _is_shared(box_head: BBoxHead) -> bool:
     """Whether both final layers read the same."""
     if not isinstance(box_head, ConvFCBBoxHead):
@@ -186,7 +191,7 @@ def _is_shared(box_head: BBoxHead) -> bool:
     return not any(own)
 
 
-def _check_kinds(detector: nn.Module) -> None:
+def _check_kinds(detector: BaseDetector) -> None:
     """Raises InputError for RPNs, RoI heads and box heads that compute otherwise."""
     box_head = getattr(detector.roi_head, 'bbox_head', None)
     kinds = (

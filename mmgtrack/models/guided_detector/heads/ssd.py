@@ -1,6 +1,6 @@
 """SSD (Liu et al., ECCV 2016): a pair of convolutions a level."""
 
-from torch import nn
+from mmdet.models.detectors import BaseDetector
 
 from mmgtrack.models.guided_detector.heads.anchors import AnchorAdapter
 from mmgtrack.models.guided_detector.heads.mining import Miner
@@ -9,7 +9,7 @@ from mmgtrack.models.guided_detector.heads.mining import Miner
 class SSDAdapter(AnchorAdapter):
     """mmdet's ``SSDHead``: the last convolution of each level's two branches, a softmax over both classes."""
 
-    def __init__(self, detector: nn.Module, miner: Miner) -> None:
+    def __init__(self, detector: BaseDetector, miner: Miner) -> None:
         head = detector.bbox_head
         layers = [
             (f'cls_convs.{level}.{len(classes) - 1}', f'reg_convs.{level}.{len(boxes) - 1}')
