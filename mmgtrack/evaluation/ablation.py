@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mmgtrack.datasets.sequence import Sequence as Video
-from mmgtrack.evaluation.distractors import mean_with_bounds
+from mmgtrack.evaluation.bootstrap import mean_with_bounds
 from mmgtrack.evaluation.success import boxes_to_compare, success_auc, success_rate
 
 SCORES = {'auc': 'AUC', 'op': 'OP(0.5)'}
