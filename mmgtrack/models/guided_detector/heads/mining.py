@@ -52,7 +52,7 @@ def background_loss(logits: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Miner:
-    """num_positives + num_negatives = K priors a window, in the ratio of both (paper, 3.2: SSD's 1:3).
+    """num_positives + num_negatives = K priors a window, in the ratio of both (SSD: 3 negatives a positive).
 
     A window with fewer positives has as many fewer negatives, one without has those of one positive.
     Raises InputError unless 1 <= num_positives <= num_negatives.
@@ -80,9 +80,13 @@ class Miner:
 
 
 def _best(values: Tensor, mask: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Of each row's masked values the ``count`` highest, sorted: which are real, their columns (B, count)."""
+    """Of each row's masked values the ``count`` highest, sorted: which are real, their columns (B, count).
+
+    Where there are fewer values, column 0 fills up: rows of any image have the same shape.
+    """
     order = values.masked_fill(~mask, -torch.inf).topk(min(count, values.shape[1]), dim=1).indices
-    return mask.gather(1, order), order
+    lacking = (0, count - order.shape[1])
+    return functional.pad(mask.gather(1, order), lacking), functional.pad(order, lacking)
 
 
 def _only(where: Tensor, count: int) -> Tensor:
