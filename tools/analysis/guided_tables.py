@@ -1,7 +1,7 @@
 """The ablations of GuidedDetector (Huang et al., ICCV 2019) as rows for guided_ablation.py.
 
-A row without a checkpoint takes the last one in work_dirs/<config name>. A row that is trained otherwise has
-weights of its own; those of the light model that say "same weights" are other ways to track alone.
+A row without a checkpoint takes the last one in <work dirs>/<config name>. A row that is trained otherwise
+has weights of its own; those of the light model that say "same weights" are other ways to track alone.
 """
 
 import os
@@ -40,12 +40,12 @@ table2 = [
     dict(name='ResNet-50', config='mmgtrack::guided_faster_rcnn_r50.py'),
     dict(name='ResNet-101', config='mmgtrack::ablations/guided_faster_rcnn_r101.py'),
 ]
-# table 1 for the light model; plain gradient descent: trained with model.learner.inner_steps=0
+# table 1 for the light model; plain gradient descent: trained with --cfg-options model.learner.inner_steps=0
 light_table1 = [
     dict(name='full', config=light),
     dict(
         name='plain gradient descent', config=light,
-        checkpoint='work_dirs/guided_mobilenetv2_lite_gradient_descent', grid=descent,
+        checkpoint='guided_mobilenetv2_lite_gradient_descent', grid=descent,
         chosen_by=training),
     dict(name='no anchored updating', config=light, options={'model.learner.anchor_weight': 0.0}),
     dict(

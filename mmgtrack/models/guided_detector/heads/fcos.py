@@ -1,11 +1,14 @@
 """FCOS (Tian et al., ICCV 2019): points instead of anchors, and distances to the four sides."""
 
+from collections.abc import Sequence
+
 import torch
 from mmdet.models.detectors import BaseDetector
 from torch import Tensor
 
 from mmgtrack.models.guided_detector.heads.dense import DenseAdapter, DenseInputs
 from mmgtrack.models.guided_detector.heads.mining import Match, Miner
+from mmgtrack.models.layers.sample_draws import DrawKey
 
 LARGEST = 16.0  # log of pixels: what no image has, and far from an overflow
 
@@ -20,15 +23,22 @@ class FCOSAdapter(DenseAdapter):
     def __init__(self, detector: BaseDetector, miner: Miner) -> None:
         shared = detector.bbox_head.stacked_convs == 0
         super().__init__(detector, [('conv_cls', 'conv_reg')], shared, miner)
+        # the layer before them learns what they could: a loss of its own outputs gives them no gradient
+        for scale in self.head.scales:
+            scale.requires_grad_(False)
 
-    def auxiliary_loss(self, inputs: DenseInputs, boxes: Tensor) -> dict[str, Tensor]:
-        """The centerness of all positives (paper of FCOS, Eq. 3), as the detector's own loss has it."""
+    def auxiliary_loss(
+        self, inputs: DenseInputs, boxes: Tensor, keys: Sequence[DrawKey | None] | None = None
+    ) -> dict[str, Tensor]:
+        """The centerness of all positives (paper of FCOS, Eq. 3), a mean over those of each window."""
+        del keys
         distances = _distances(inputs.priors, boxes)
         positive = self._match(inputs, boxes).positive
         wanted = self.head.centerness_target(distances[positive])
-        count = positive.sum().clamp(min=1)
+        shares = 1 / positive.sum(1, keepdim=True).clamp(min=1).to(wanted) / len(boxes)
         (logits,) = inputs.factors
-        loss = self.head.loss_centerness(logits[positive], wanted, avg_factor=count)
+        weights = shares.expand_as(positive)[positive]
+        loss = self.head.loss_centerness(logits[positive], wanted, weight=weights, avg_factor=1)
         return {'loss_centerness': loss}
 
     def _match(self, inputs: DenseInputs, boxes: Tensor) -> Match:

@@ -52,7 +52,7 @@ def background_loss(logits: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Miner:
-    """num_positives + num_negatives = K priors a window, in the ratio of both (SSD: 3 negatives a positive).
+    """num_positives + num_negatives = K priors a window, in the ratio of both (paper, 3.2: SSD's 1:3).
 
     A window with fewer positives has as many fewer negatives, one without has those of one positive.
     Raises InputError unless 1 <= num_positives <= num_negatives.
@@ -80,9 +80,14 @@ class Miner:
 
 
 def _best(values: Tensor, mask: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Of each row's masked values the ``count`` highest, sorted: which are real, their columns (B, count)."""
-    order = values.masked_fill(~mask, -torch.inf).topk(min(count, values.shape[1]), dim=1).indices
-    return mask.gather(1, order), order
+    """Of each row's masked values the ``count`` highest, sorted: which are real, their columns (B, count).
+
+    Where there are fewer columns the first fills up, unreal: samples of one target have to be of one size.
+    """
+    there = min(count, values.shape[1])
+    order = values.masked_fill(~mask, -torch.inf).topk(there, dim=1).indices
+    missing = (0, count - there)
+    return functional.pad(mask.gather(1, order), missing), functional.pad(order, missing)
 
 
 def _only(where: Tensor, count: int) -> Tensor:
