@@ -11,6 +11,7 @@ import yaml
 from mmdet.registry import MODELS, TASK_UTILS
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.registry import DefaultScope
 
 from mmgtrack.apis.models import build_network
 from mmgtrack.datasets import synthetic_clip
@@ -262,7 +263,7 @@ def test_it_starts_from_the_zoos_detector(name: str, zoo: str, file: str) -> Non
     assert config.load_from == entry['Weights']
     theirs = Config.fromfile(folder.parent / entry['Config']).model
     tracker = build_network(config)
-    with torch.device('meta'):
+    with torch.device('meta'), DefaultScope.overwrite_default_scope('mmdet'):
         shapes = {key: value.shape for key, value in MODELS.build(theirs).state_dict().items()}
     own = {key: value.shape for key, value in tracker.state_dict().items()}
     detectors = {key for key in own if not key.startswith('guidance.')}
