@@ -4,8 +4,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from mmdet.models.detectors import BaseDetector
 from mmengine.config import Config, ConfigDict
-from torch import nn
 
 from mmgtrack.packaged_configs import run_config
 
@@ -15,14 +15,17 @@ def detector_config(detector: str | Mapping[str, Any]) -> ConfigDict:
 
     detector: a model dict, or where one is: a config of a zoo ('mmdet::retinanet/....py') or a file.
     """
-    if isinstance(detector, str):
-        found = (
-            Config.fromstring(f'_base_ = {detector!r}', '.py') if '::' in detector else run_config(detector)
-        )
-        detector = found.model
-    settings = ConfigDict(copy.deepcopy(dict(detector)))
+    settings = ConfigDict(copy.deepcopy(dict(_model_of(detector))))
     _one_class(settings)
     return settings
+
+
+def _model_of(detector: str | Mapping[str, Any]) -> Mapping[str, Any]:
+    if not isinstance(detector, str):
+        return detector
+    if '::' in detector:
+        return Config.fromstring(f'_base_ = {detector!r}', '.py').model
+    return run_config(detector).model
 
 
 def preprocessor_config(detector: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,9 +35,9 @@ def preprocessor_config(detector: Mapping[str, Any]) -> dict[str, Any]:
     return dict(type='mmgtrack.ClipDataPreprocessor', pad_size_divisor=1, **kept)
 
 
-def guided_levels(detector: nn.Module) -> tuple[list[int], list[float]]:
+def guided_levels(detector: BaseDetector) -> tuple[list[int], list[float]]:
     """Channels and strides of the maps that a detector's dense head reads, one-stage or RPN."""
-    head = detector.rpn_head if hasattr(detector, 'rpn_head') else detector.bbox_head
+    head: Any = detector.rpn_head if hasattr(detector, 'rpn_head') else detector.bbox_head
     strides = [float(stride[0]) for stride in head.prior_generator.strides]
     widths = head.in_channels
     return ([widths] * len(strides) if isinstance(widths, int) else list(widths)), strides

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
+from mmdet.models.detectors import BaseDetector
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -21,6 +22,7 @@ from mmgtrack.models.guided_detector.first_frame import FirstFrame
 from mmgtrack.models.guided_detector.head_rows import HeadRows
 from mmgtrack.models.guided_detector.heads import adapter_of
 from mmgtrack.models.guided_detector.sample_store import Sample, split_samples, stack_samples
+from mmgtrack.models.guided_detector.target_guidance import TargetGuidance
 from mmgtrack.models.windows import Windows, cut_windows
 from mmgtrack.registry import MODELS
 from mmgtrack.structures import Calibration, ClipSample, State, Tracks
@@ -108,19 +110,19 @@ class GuidedDetector(WindowTracker):
     ) -> None:
         settings = detector_config(detector)
         super().__init__(data_preprocessor or preprocessor_config(settings), init_cfg)
-        self.detector: nn.Module = MODELS.build(settings)
+        self.detector: BaseDetector = MODELS.build(settings)
         self.heads = adapter_of(self.detector, **(heads or {}))
-        widths, self.strides = guided_levels(self.detector)
+        self.widths, self.strides = guided_levels(self.detector)
         self.guidance = nn.ModuleList(
             MODELS.build(dict(type='mmgtrack.TargetGuidance', in_channels=width, **(guidance or {})))
-            for width in widths
+            for width in self.widths
         )
         self.learner = MODELS.build(dict(type='mmgtrack.MetaLearner', **(learner or {})))
         self.learner.bind(self.heads.layout)
         self.selection = MODELS.build(dict(type='mmgtrack.WindowSelection', **(selection or {})))
         self.first_frame = FirstFrame(**(first_frame or {}))
         exemplar = dict(exemplar or dict(factor=2, sizes=120))
-        self.exemplar_sizes = _per_level(exemplar['sizes'], len(widths))
+        self.exemplar_sizes = _per_level(exemplar['sizes'], len(self.widths))
         self.exemplar_rule = WindowRule(exemplar['factor'], max(self.exemplar_sizes))
         self.search_rule = WindowRule(**(search or dict(factor=5, size=300)))
         self.test_cfg: dict[str, Any] = dict(
@@ -242,7 +244,7 @@ class GuidedDetector(WindowTracker):
         boxes = boxes.to(self.data_preprocessor.mean.dtype)
         maps: dict[int, tuple[Tensor, ...]] = {}
         parts = []
-        for level, (guidance, size) in enumerate(zip(self.guidance, self.exemplar_sizes, strict=True)):
+        for level, (guidance, size) in enumerate(zip(self._levels, self.exemplar_sizes, strict=True)):
             if size not in maps:
                 maps[size] = self.extract(_resized(exemplars, size))
             scaled = boxes * (size / exemplars.shape[-1])
@@ -252,11 +254,15 @@ class GuidedDetector(WindowTracker):
 
     def guide(self, maps: Sequence[Tensor], modulators: Tensor) -> tuple[Tensor, ...]:
         """Each level (M, C, h, w) of M windows, guided by each one's own modulators (M, sum of C)."""
-        widths = [guidance.modulator.out_channels for guidance in self.guidance]
+        parts = modulators.split(self.widths, 1)
         return tuple(
             guidance.guide(level, part.to(level.dtype))
-            for guidance, level, part in zip(self.guidance, maps, modulators.split(widths, 1), strict=True)
+            for guidance, level, part in zip(self._levels, maps, parts, strict=True)
         )
+
+    @property
+    def _levels(self) -> list[TargetGuidance]:
+        return cast(list[TargetGuidance], list(self.guidance))
 
     def theta(self) -> Tensor:
         """(P,): the final layers as training has left them, theta_0."""

@@ -1,7 +1,7 @@
 """Faster R-CNN (Ren et al., NIPS 2015): two fully connected layers over pooled regions."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmdet.models.dense_heads import RPNHead
@@ -202,7 +202,8 @@ def _is_shared(box_head: BBoxHead) -> bool:
 
 def check_kinds(detector: BaseDetector) -> None:
     """Raises InputError for RPNs, RoI heads and box heads that compute otherwise."""
-    rpn, roi_head = getattr(detector, 'rpn_head', None), getattr(detector, 'roi_head', None)
+    rpn: Any = getattr(detector, 'rpn_head', None)
+    roi_head = getattr(detector, 'roi_head', None)
     box_head = getattr(roi_head, 'bbox_head', None)
     kinds = (
         (rpn, type(rpn) is RPNHead and rpn.use_sigmoid_cls),
