@@ -85,7 +85,7 @@ def train_head(
     seed: int = 0,
     report: Report | None = None,
 ) -> Tensor:
-    """theta (P,) after steps of Adam.
+    """theta (P,) after steps of Adam, whose rate falls to a hundredth.
 
     With inner steps, their loss is Eq. 2's: that of the query after learning the support. Without, it is the
     mean of both images' losses, so that the plain head sees the same images. Same seed, same episodes.
@@ -94,6 +94,7 @@ def train_head(
     """
     trained = nn.Parameter(theta.clone())
     optimizer = torch.optim.Adam([trained], lr)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, total_iters=num_steps)
     generator = torch.Generator().manual_seed(seed)
     for step in range(num_steps):
         numbers = torch.randint(len(episodes), (batch_size,), generator=generator)
@@ -106,6 +107,7 @@ def train_head(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        schedule.step()
         if report is not None:
             report(step + 1, num_steps)
     return trained.detach()
