@@ -61,7 +61,15 @@ model = dict(
     guidance=dict(pooled_size=3),
     exemplar=dict(factor=2, sizes=[48, 96, 160]),  # twice the base sizes (section 3.5)
     search=dict(factor=5, size=224),
-    learner=dict(inner_lr=0.05, inner_steps=5))
+    learner=dict(
+        inner_lr=0.05,  # section 4.1
+        inner_steps=5,  # ours: as many as on a first frame
+        first_steps=5, online_steps=1,  # section 3.4
+        anchor_weight=0.3, anchor='initial'),
+    first_frame=dict(count=16),  # section 3.4
+    # penalty and window: docs/models/guided_detector.md; chosen on training sequences
+    selection=dict(sigma=0.55, size_rate=0.275, product=True, window_influence=0.3),
+    test_cfg=dict(update_interval=10, sample_score=0.5, max_samples=10, min_side=2.0))
 
 # ours: what 50 minutes on a core allow
 train_cfg = dict(max_epochs=8)

@@ -38,9 +38,9 @@ class Row:
     """A variant: a config, what is changed in it, and its weights.
 
     config: file, ``mmgtrack::NAME.py`` or name of a model; checkpoint: weights, or the work folder of a
-    training, of which the last checkpoint counts; None: ``<work dirs>/<config name>``. options: config keys,
-    dotted. grid: keys with lists of values, of which those are taken that have the largest AUC on the videos
-    of ``chosen_by``.
+    training, of which the last checkpoint counts, as it is or below the work dirs; None: the folder there
+    that has the config's name. options: config keys, dotted. grid: keys with lists of values, of which those
+    are taken that have the largest AUC on the videos of ``chosen_by``.
     """
 
     name: str
@@ -105,9 +105,8 @@ def run_row(row: Row, study: Study) -> Variant:
     try:
         weights = find_row_weights(row, study.work_dirs)
         if weights is None:
-            place = row.checkpoint or study.work_dirs / _config_name(row)
-            return Variant(row.name, problem=f'no checkpoint in {place}')
-        settings = dict(config=row.config, checkpoint=str(weights), options=dict(row.options))
+            return Variant(row.name, problem=f'no checkpoint in {_place(row, study.work_dirs)}')
+        settings: dict[str, Any] = dict(config=row.config, checkpoint=str(weights), options=dict(row.options))
         if row.grid:
             chosen, tried = _choose(row, weights, study)
             settings |= dict(chosen=chosen, tried=tried)
@@ -120,16 +119,19 @@ def run_row(row: Row, study: Study) -> Variant:
 
 def find_row_weights(row: Row, work_dirs: Path) -> Path | None:
     """The checkpoint of a row; None where there is none yet."""
-    given = row.checkpoint or str(work_dirs / _config_name(row))
-    path: Path | None = Path(find_weights(given))
+    path: Path | None = _place(row, work_dirs)
     if path is not None and path.is_dir():
         latest = find_latest_checkpoint(str(path))
         path = path / Path(latest).name if latest else None  # also of a folder that was moved
     return path if path is not None and path.is_file() else None
 
 
-def _config_name(row: Row) -> str:
-    return load_config(row.config)[0]
+def _place(row: Row, work_dirs: Path) -> Path:
+    """The file or folder that a row's checkpoint is, or will be."""
+    if row.checkpoint is None:
+        return work_dirs / load_config(row.config)[0]
+    given = Path(find_weights(row.checkpoint))
+    return given if given.exists() else work_dirs / given
 
 
 def _choose(row: Row, weights: Path, study: Study) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mmgtrack.datasets.sequence import Sequence as Video
-from mmgtrack.evaluation.distractors import mean_with_bounds
+from mmgtrack.evaluation.bootstrap import mean_with_bounds
 from mmgtrack.evaluation.success import boxes_to_compare, success_auc, success_rate
 
 SCORES = {'auc': 'AUC', 'op': 'OP(0.5)'}
@@ -108,19 +108,15 @@ def as_markdown(variants: Sequence[Variant]) -> str:
             [[variant.name, *_cells(found.get(variant.name), variant.name == first)] for variant in variants],
         ),
     ]
-    text += ['', *(f'{variant.name}: {variant.problem}' for variant in variants if variant.problem)]
+    problems = [f'- {variant.name}: {variant.problem}' for variant in variants if variant.problem]
     measured = [variant for variant in variants if variant.sequences]
-    if measured:
-        columns = [(variant, score) for variant in measured for score in SCORES]
-        text += [
-            *_table(
-                ['sequence', *(f'{variant.name}, {SCORES[score]}' for variant, score in columns)],
-                [
-                    [name, *(_percent(variant.sequences[name][score]) for variant, score in columns)]
-                    for name in names
-                ],
-            )
-        ]
+    columns = [(variant, score) for variant in measured for score in SCORES]
+    by_sequence = _table(
+        ['sequence', *(f'{variant.name}, {SCORES[score]}' for variant, score in columns)],
+        [[name, *(_percent(variant.sequences[name][score]) for variant, score in columns)] for name in names],
+    )
+    text += ['', *problems] if problems else []
+    text += ['', *by_sequence] if names else []
     return '\n'.join(text) + '\n'
 
 

@@ -11,6 +11,7 @@ import yaml
 from mmdet.registry import MODELS, TASK_UTILS
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.registry import DefaultScope
 
 from mmgtrack.apis.models import build_network
 from mmgtrack.datasets import synthetic_clip
@@ -88,7 +89,7 @@ ABLATIONS = {  # Tables 1 and 2: what differs from the config it is about: keys,
         'model.detector.roi_head.',
     },
 }
-SIDES = {2: 48, 5: 96}  # of the crops, by their factor
+SIDES = {2: 32, 5: 64}  # of the crops, by their factor
 SMALL: dict[str, Any] = {  # layers keep their width, which the heads' last stages fix
     'model.guidance.pooled_size': 1,
     'model.search.size': SIDES[5],
@@ -107,12 +108,16 @@ def small_options(name: str) -> dict[str, Any]:
     several = isinstance(model.exemplar.sizes, list)
     options = {
         **SMALL,
-        'model.exemplar.sizes': [24, 32, SIDES[2]] if several else SIDES[2],
+        'model.exemplar.sizes': [16, 24, SIDES[2]] if several else SIDES[2],
         'model.detector.backbone.init_cfg': None,
         'model.learner.inner_steps': min(model.learner.inner_steps, 1),
     }
     if 'roi_head' in model.detector:
-        options['model.detector.test_cfg.rpn.max_per_img'] = 8
+        options |= {
+            'model.detector.test_cfg.rpn.max_per_img': 8,
+            'model.detector.roi_head.bbox_roi_extractor.roi_layer.output_size': 1,
+            'model.detector.roi_head.bbox_head.roi_feat_size': 1,
+        }
         if model.detector.roi_head.shared_head is not None:
             options['model.detector.roi_head.shared_head.init_cfg'] = None
     return options
@@ -258,7 +263,7 @@ def test_it_starts_from_the_zoos_detector(name: str, zoo: str, file: str) -> Non
     assert config.load_from == entry['Weights']
     theirs = Config.fromfile(folder.parent / entry['Config']).model
     tracker = build_network(config)
-    with torch.device('meta'):
+    with torch.device('meta'), DefaultScope.overwrite_default_scope('mmdet'):
         shapes = {key: value.shape for key, value in MODELS.build(theirs).state_dict().items()}
     own = {key: value.shape for key, value in tracker.state_dict().items()}
     detectors = {key for key in own if not key.startswith('guidance.')}

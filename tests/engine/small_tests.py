@@ -10,14 +10,24 @@ import torch
 from mmengine.config import Config
 
 from mmgtrack.datasets.synthetic import synthetic_clip, write_sequence
-from tests.trackers import CONFIGS, SMALL, SMALL_STARK, small_global_track, small_stark
+from tests.trackers import (
+    CONFIGS,
+    SMALL,
+    SMALL_GUIDED,
+    SMALL_STARK,
+    small_global_track,
+    small_guided,
+    small_stark,
+)
 
 ROOT = CONFIGS.parent
 LENGTHS = {'a': 9, 'b': 14, 'c': 11, 'd': 6, 'e': 12}
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     'global_track': ('globaltrack_mobilenetv2_lite', SMALL),
     'stark': ('stark_st50_stage2', SMALL_STARK),
+    'guided': ('guided_mobilenetv2_lite', SMALL_GUIDED),
 }
+BUILDERS = {'global_track': small_global_track, 'stark': small_stark, 'guided': small_guided}
 
 
 def write_videos(root: Path, lengths: dict[str, int] = LENGTHS) -> Path:
@@ -42,7 +52,7 @@ def write_small(folder: Path, kind: str, videos: Path, **changes: Any) -> tuple[
     config.load_from = None
     folder.mkdir(parents=True, exist_ok=True)
     config.dump(folder / f'{kind}.py')
-    tracker = small_global_track() if kind == 'global_track' else small_stark()
+    tracker = BUILDERS[kind]()
     torch.save({'state_dict': tracker.state_dict(), 'meta': {}}, folder / f'{kind}.pth')
     return folder / f'{kind}.py', folder / f'{kind}.pth'
 

@@ -1,5 +1,6 @@
-"""tools/analysis/guided_ablation.py from end to end with a small tracker of random weights."""
+"""tools/analysis/guided_ablation.py from end to end with a small GuidedDetector of random weights."""
 
+import inspect
 import json
 import os
 import re
@@ -15,12 +16,13 @@ import pytest
 
 from mmgtrack.apis.ablation import Row, read_rows
 from mmgtrack.errors import InputError
+from mmgtrack.models import MetaLearner
 from mmgtrack.packaged_configs import find_config, run_config
 from tests.engine.small_tests import LENGTHS, ROOT, contents, started, write_small, write_videos
 
 TOOL = ROOT / 'tools/analysis/guided_ablation.py'
 SHIPPED = ROOT / 'tools/analysis/guided_tables.py'
-KEY = 'model.test_cfg.update_intervals'
+KEY = 'model.learner.first_steps'
 
 
 @pytest.fixture(scope='module')
@@ -29,19 +31,19 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('ablation')
     videos = write_videos(folder / 'videos', {name: LENGTHS[name] for name in 'abd'})
     write_videos(folder / 'others', {'x': 5, 'y': 6})
-    config, weights = write_small(folder, 'stark', videos)
-    work = folder / 'work_dirs' / 'stark'
+    config, weights = write_small(folder, 'guided', videos)
+    work = folder / 'work_dirs' / 'guided'
     work.mkdir(parents=True)
     weights.rename(work / 'epoch_1.pth')
-    (work / 'last_checkpoint').write_text('/elsewhere/stark/epoch_1.pth')  # the folder was moved
+    (work / 'last_checkpoint').write_text('/elsewhere/guided/epoch_1.pth')  # the folder was moved
     others = dict(data='folder', root=str(folder / 'others'))
     rows: list[dict[str, Any]] = [
         dict(name='full', config=str(config)),
-        dict(name='no updates', config=str(config), options={KEY: [10**6]}),
-        dict(name='not trained', config=str(config), checkpoint=str(folder / 'nowhere')),
-        dict(name='wrong', config=str(config), options={'model.box_head.channels': 3}),
-        dict(name='tuned', config=str(config), grid={KEY: [[1], [10**6]]}, chosen_by=others),
-        dict(name='untold', config=str(config), grid={KEY: [[1], [10**6]]}),
+        dict(name='no first steps', config=str(config), options={KEY: 0}),
+        dict(name='not trained', config=str(config), checkpoint='nowhere'),
+        dict(name='wrong', config=str(config), options={'model.learner.inner_lr': -1}),
+        dict(name='tuned', config=str(config), grid={KEY: [0, 5]}, chosen_by=others),
+        dict(name='untold', config=str(config), grid={KEY: [0, 5]}),
     ]
     (folder / 'tables.py').write_text(f'mine = {rows!r}\nsame = {rows[:1] * 2!r}\nodd = [dict(nane="x")]\n')
     return folder
@@ -63,7 +65,7 @@ def run(monkeypatch: pytest.MonkeyPatch, place: Path, out: Path, *words: object,
 def test_rows_end_in_a_table_whatever_some_of_them_lack(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ['--rows', 'full', 'no updates', 'not trained', 'wrong', 'tuned']
+    words = ['--rows', 'full', 'no first steps', 'not trained', 'wrong', 'tuned']
     run(monkeypatch, place, tmp_path, *words, '--plot', tmp_path / 'bars.png', status=1)
     report = json.loads((tmp_path / 'table.json').read_text())
     full, fixed, missing, wrong, tuned = report['rows']
@@ -71,16 +73,16 @@ def test_rows_end_in_a_table_whatever_some_of_them_lack(
     assert report['sequences'] == ['a', 'b', 'd'] and full['above_first']['auc'] == [0, 0, 0]
     values = [each['auc'] for each in full['sequences'].values()]
     assert full['means']['auc'][0] == pytest.approx(sum(values) / 3)
-    assert full['checkpoint'].endswith('stark/epoch_1.pth') and 'success/auc' in full['benchmark']
+    assert full['checkpoint'].endswith('guided/epoch_1.pth') and 'success/auc' in full['benchmark']
     assert full['benchmark']['success/auc'] == pytest.approx(full['means']['auc'][0], abs=1e-6)
-    assert missing['problem'] == f'no checkpoint in {place / "nowhere"}' and missing['means'] is None
+    assert (
+        missing['problem'] == f'no checkpoint in {place / "work_dirs/nowhere"}' and missing['means'] is None
+    )
     assert wrong['problem'] and wrong['means'] is None
     # the best of what was tried on the other videos
     best = max(tuned['tried'], key=lambda each: each['auc'])
     assert len(tuned['tried']) == 2 and tuned['chosen'] == best['options']
-    same = full if best['options'][KEY] == [1] else fixed
-    if same is fixed:
-        assert tuned['sequences'] == fixed['sequences']
+    assert tuned['sequences'] == (full if best['options'][KEY] == 5 else fixed)['sequences']
     text = (tmp_path / 'table.md').read_text()
     assert text in capsys.readouterr().out and '| not trained | - | - | - | - |' in text
     assert cv2.imread(str(tmp_path / 'bars.png')).shape[1] > 800
@@ -96,9 +98,9 @@ def test_other_data_fewer_rows_and_sequences(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = ['--data', 'folder', '--data-root', place / 'others', '--sequences', 'y']
-    run(monkeypatch, place, tmp_path / 'new/out', *data, '--rows', 'no updates', 'full')
+    run(monkeypatch, place, tmp_path / 'new/out', *data, '--rows', 'no first steps', 'full')
     report = json.loads((tmp_path / 'new/out/table.json').read_text())
-    assert [row['name'] for row in report['rows']] == ['full', 'no updates']
+    assert [row['name'] for row in report['rows']] == ['full', 'no first steps']
     assert report['sequences'] == ['y'] and 'own/success' in report['rows'][0]['benchmark']
     given = ['--choose-data', 'folder', '--choose-root', place / 'others', '--choose-sequences', 'x']
     run(monkeypatch, place, tmp_path / 'new/out', '--rows', 'untold', '--sequences', 'd', *given)
@@ -114,7 +116,7 @@ def test_other_data_fewer_rows_and_sequences(
 def test_an_interrupted_table_goes_on(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = [
         sys.executable, TOOL, 'mine', '--tables', place / 'tables.py', '--work-dirs', place / 'work_dirs',
-        '--out', tmp_path / 'out', '--rows', 'full', 'no updates', '--device', 'cpu',
+        '--out', tmp_path / 'out', '--rows', 'full', 'no first steps', '--device', 'cpu',
     ]  # fmt: skip
     process = started(*words, cwd=ROOT)
     first = tmp_path / 'out/full/results/a.csv'
@@ -126,7 +128,7 @@ def test_an_interrupted_table_goes_on(place: Path, tmp_path: Path, monkeypatch: 
     assert process.returncode == 130, output
     assert 'Traceback' not in output
     kept = contents(tmp_path / 'out')
-    run(monkeypatch, place, tmp_path / 'out', '--rows', 'full', 'no updates')
+    run(monkeypatch, place, tmp_path / 'out', '--rows', 'full', 'no first steps')
     assert kept.items() <= contents(tmp_path / 'out').items()
     report = json.loads((tmp_path / 'out/table.json').read_text())
     assert [len(row['sequences']) for row in report['rows']] == [3, 3]
@@ -175,4 +177,4 @@ def test_shipped_rows_change_what_their_configs_have(table: str) -> None:
         assert config.model.type == 'mmgtrack.GuidedDetector'
         for key in {**row.options, **row.grid}:
             part, _, name = key.removeprefix('model.').partition('.')
-            assert name and part in ('learner', 'exemplar'), key
+            assert part == 'exemplar' or name in inspect.signature(MetaLearner).parameters, key

@@ -8,7 +8,7 @@ optim_wrapper = dict(
     type='OptimWrapper',
     # for 32 triplets (section 4.1); on one GPU the same by accumulative_counts=4
     optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=5e-4),
-    # ours: five inner steps of 0.05 overshoot at first, and gradients of 10,000 end the run at its second step
+    # ours: five inner steps of 0.05 overshoot at first, and gradients of 10,000 end the run at once
     clip_grad=dict(max_norm=10, norm_type=2))
 # other numbers of GPUs: tools/train.py --auto-scale-lr
 auto_scale_lr = dict(enable=False, base_batch_size=32)

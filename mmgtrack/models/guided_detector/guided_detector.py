@@ -195,10 +195,11 @@ class GuidedDetector(WindowTracker):
         query = self.heads.read(tuple(level[count:] for level in guided), boxes['query'])
         rows = self.heads.mine(query, boxes['query'], adapted.theta.detach())
         losses = self.learner.loss(adapted.theta, _of_one(rows))
+        keys = [sample.get('draw_key') for sample in data_samples]
         return {
             'loss_query': losses.mean(),
             'support_before': adapted.losses.detach().mean(),
-            **self.heads.auxiliary_loss(query, boxes['query']),
+            **self.heads.auxiliary_loss(query, boxes['query'], keys),
         }
 
     def predict(self, inputs: dict[str, Tensor], data_samples: list[ClipSample]) -> list[Tracks]:

@@ -1,6 +1,7 @@
 """What the few-shot learner needs of a detector's head, whichever family it is of."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from mmdet.models.detectors import BaseDetector
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from mmgtrack.models.guided_detector.head_rows import HeadLayout, HeadRows
 from mmgtrack.models.guided_detector.heads.mining import Miner
+from mmgtrack.models.layers.sample_draws import DrawKey
 
 Inputs = TypeVar('Inputs')
 
@@ -15,7 +17,7 @@ Inputs = TypeVar('Inputs')
 class HeadAdapter(ABC, Generic[Inputs]):
     """A head with its final layers taken out: they are theta (P,), laid out as ``layout`` says.
 
-    It uses the detector's modules and changes no parameter; it is no module itself, so that keys stay the
+    It uses the detector's modules and changes no weight; it is no module itself, so that keys stay the
     detector's own. B windows, square crops of the same side, have a target each: boxes (B, 4) xyxy pixels of
     the crop. A box without area, outside the window, or not finite says that the target is not there.
     """
@@ -51,7 +53,13 @@ class HeadAdapter(ABC, Generic[Inputs]):
         What is chosen carries no gradient, the rows' features do.
         """
 
-    def auxiliary_loss(self, inputs: Inputs, boxes: Tensor) -> dict[str, Tensor]:
-        """Parts of the detector's loss that its final layers have no share in, scalars by name."""
-        del inputs, boxes
+    def auxiliary_loss(
+        self, inputs: Inputs, boxes: Tensor, keys: Sequence[DrawKey | None] | None = None
+    ) -> dict[str, Tensor]:
+        """Parts of the detector's loss that its final layers have no share in, scalars by name.
+
+        Each is the mean over windows of their own losses. keys: of the B samples, which random choices
+        depend on; without, on the global generators.
+        """
+        del inputs, boxes, keys
         return {}

@@ -23,8 +23,8 @@ class AnchorAdapter(DenseAdapter):
     def _match(self, inputs: DenseInputs, boxes: Tensor) -> Match:
         return match_one_box(self.assigner.iou_calculator(boxes, inputs.priors), self.assigner)
 
-    def _encode(self, inputs: DenseInputs, index: Tensor, boxes: Tensor) -> Tensor:
-        priors = inputs.priors[index]
+    def _encode(self, inputs: DenseInputs, chosen: Tensor, boxes: Tensor) -> Tensor:
+        priors = inputs.priors[chosen]
         boxes = boxes[:, None].expand_as(priors).flatten(0, 1)
         return self.head.bbox_coder.encode(priors.flatten(0, 1), boxes).view_as(priors)
 

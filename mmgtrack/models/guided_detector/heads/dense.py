@@ -143,7 +143,7 @@ class DenseAdapter(HeadAdapter[DenseInputs]):
             out = convolve(maps[min(part, len(maps) - 1)], weight, bias)
             outputs = _layers_of(self.layout.groups[number])[part].outputs
             every.append(out.permute(0, 2, 3, 1).reshape(len(out), -1, outputs))
-        return torch.cat(every, 1)
+        return torch.cat(every, 1).to(theta.dtype)  # under autocast, layers say it in half precision
 
     def _patches(self, inputs: DenseInputs, mined: Mined) -> tuple[Tensor, ...]:
         """``HeadRows.features`` of the mined priors."""

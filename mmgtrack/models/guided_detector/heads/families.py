@@ -9,7 +9,7 @@ from mmgtrack.models.guided_detector.heads.adapter import HeadAdapter
 from mmgtrack.models.guided_detector.heads.fcos import FCOSAdapter
 from mmgtrack.models.guided_detector.heads.mining import Miner
 from mmgtrack.models.guided_detector.heads.retina import RetinaAdapter
-from mmgtrack.models.guided_detector.heads.roi import RoIAdapter
+from mmgtrack.models.guided_detector.heads.roi import RoIAdapter, check_kinds
 from mmgtrack.models.guided_detector.heads.ssd import SSDAdapter
 
 DENSE = {SSDHead: SSDAdapter, RetinaHead: RetinaAdapter, FCOSHead: FCOSAdapter}
@@ -23,6 +23,7 @@ def adapter_of(detector: BaseDetector, **options: int) -> HeadAdapter:
     """
     miner = Miner(**options)
     if isinstance(detector, TwoStageDetector):
+        check_kinds(detector)
         _check_classes(detector.roi_head.bbox_head)
         return RoIAdapter(detector, miner)
     head = getattr(detector, 'bbox_head', None)

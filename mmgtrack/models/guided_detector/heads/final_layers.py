@@ -12,12 +12,8 @@ from torch.nn import functional
 
 from mmgtrack.errors import InputError
 
-PLAIN = (
-    nn.Conv2d,
-    nn.Linear,
-    wrappers.Conv2d,
-    wrappers.Linear,
-)  # others change their weights in a forward pass
+# other layers do something with their weights before they use them
+PLAIN = (nn.Conv2d, nn.Linear, wrappers.Conv2d, wrappers.Linear)
 
 
 @contextmanager

@@ -80,9 +80,14 @@ class Miner:
 
 
 def _best(values: Tensor, mask: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Of each row's masked values the ``count`` highest, sorted: which are real, their columns (B, count)."""
-    order = values.masked_fill(~mask, -torch.inf).topk(min(count, values.shape[1]), dim=1).indices
-    return mask.gather(1, order), order
+    """Of each row's masked values the ``count`` highest, sorted: which are real, their columns (B, count).
+
+    Where there are fewer columns the first fills up, unreal: samples of one target have to be of one size.
+    """
+    there = min(count, values.shape[1])
+    order = values.masked_fill(~mask, -torch.inf).topk(there, dim=1).indices
+    missing = (0, count - there)
+    return functional.pad(mask.gather(1, order), missing), functional.pad(order, missing)
 
 
 def _only(where: Tensor, count: int) -> Tensor:

@@ -1,5 +1,6 @@
 """Faster R-CNN (Ren et al., NIPS 2015): two fully connected layers over pooled regions."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -17,6 +18,7 @@ from mmgtrack.models.guided_detector.heads.adapter import HeadAdapter
 from mmgtrack.models.guided_detector.heads.anchors import assigner_of
 from mmgtrack.models.guided_detector.heads.final_layers import check_layer, reading
 from mmgtrack.models.guided_detector.heads.mining import Match, Miner, background_loss, match_one_box
+from mmgtrack.models.layers.sample_draws import DrawKey, drawing_for
 from mmgtrack.models.proposals import select_proposals
 
 NAMES = ('fc_cls', 'fc_reg')
@@ -56,7 +58,6 @@ class RoIAdapter(HeadAdapter[RoIInputs]):
 
     def __init__(self, detector: BaseDetector, miner: Miner) -> None:
         self.rpn, self.roi_head = detector.rpn_head, detector.roi_head
-        _check_kinds(detector)
         self.box_head = self.roi_head.bbox_head
         self.assigner = assigner_of(self.roi_head)
         assigner_of(self.rpn)
@@ -120,23 +121,31 @@ class RoIAdapter(HeadAdapter[RoIInputs]):
         )
         return HeadRows(features, *(leaf[:, None] for leaf in leaves))
 
-    def auxiliary_loss(self, inputs: RoIInputs, boxes: Tensor) -> dict[str, Tensor]:
-        """The RPN's two losses, by mmdet, which goes from window to window and draws samples at random."""
-        there = _is_inside(boxes, inputs.size)[:, None]
-        truth = [
-            InstanceData(bboxes=own, labels=own.new_zeros(len(own), dtype=torch.long))
-            for own in (box[None][is_there] for box, is_there in zip(boxes, there, strict=True))
-        ]
-        metas = [{'img_shape': inputs.size, 'pad_shape': inputs.size}] * len(boxes)
-        losses = self.rpn.loss_by_feat(inputs.objectness, inputs.offsets, truth, metas)
-        return {f'rpn_loss_{part}': sum(losses[f'loss_rpn_{part}']) for part in ('cls', 'bbox')}
+    def auxiliary_loss(
+        self, inputs: RoIInputs, boxes: Tensor, keys: Sequence[DrawKey | None] | None = None
+    ) -> dict[str, Tensor]:
+        """The RPN's two losses, by mmdet, window by window: its sampler draws from each one's own key."""
+        meta = {'img_shape': inputs.size, 'pad_shape': inputs.size}
+        parts = []
+        keys = [None] * len(boxes) if keys is None else keys
+        there = _is_inside(boxes, inputs.size)
+        for b, (box, is_there, key) in enumerate(zip(boxes, there, keys, strict=True)):
+            own = box[None][is_there[None]]
+            truth = InstanceData(bboxes=own, labels=own.new_zeros(len(own), dtype=torch.long))
+            maps = ([level[b : b + 1] for level in levels] for levels in (inputs.objectness, inputs.offsets))
+            with drawing_for(key, stage=0):
+                losses = self.rpn.loss_by_feat(*maps, [truth], [meta])
+            parts.append([sum(losses['loss_rpn_cls']), sum(losses['loss_rpn_bbox'])])
+        means = (torch.stack(part).mean() for part in zip(*parts, strict=True))
+        return dict(zip(('rpn_loss_cls', 'rpn_loss_bbox'), means, strict=True))
 
     def _outputs(self, inputs: RoIInputs, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, R, 2) and box outputs (B, R, 4)."""
         (own,) = self.layout.split(theta)
         first, last = (feature.to(theta.dtype) for feature in (inputs.features[0], inputs.features[-1]))
         logits = first @ own.class_weight.transpose(-1, -2) + own.class_bias[..., None, :]
-        return logits, last @ own.box_weight.transpose(-1, -2) + own.box_bias[..., None, :]
+        deltas = last @ own.box_weight.transpose(-1, -2) + own.box_bias[..., None, :]
+        return logits.to(theta.dtype), deltas.to(theta.dtype)  # halves under autocast
 
     def _match(self, inputs: RoIInputs, boxes: Tensor) -> Match:
         ious = self.assigner.iou_calculator(boxes.to(inputs.rois.dtype)[:, None], inputs.rois)[:, 0]
@@ -191,12 +200,13 @@ def _is_shared(box_head: BBoxHead) -> bool:
     return not any(own)
 
 
-def _check_kinds(detector: BaseDetector) -> None:
+def check_kinds(detector: BaseDetector) -> None:
     """Raises InputError for RPNs, RoI heads and box heads that compute otherwise."""
-    box_head = getattr(detector.roi_head, 'bbox_head', None)
+    rpn, roi_head = getattr(detector, 'rpn_head', None), getattr(detector, 'roi_head', None)
+    box_head = getattr(roi_head, 'bbox_head', None)
     kinds = (
-        (detector.rpn_head, type(detector.rpn_head) is RPNHead and detector.rpn_head.use_sigmoid_cls),
-        (detector.roi_head, type(detector.roi_head) is StandardRoIHead),
+        (rpn, type(rpn) is RPNHead and rpn.use_sigmoid_cls),
+        (roi_head, type(roi_head) is StandardRoIHead),
         (box_head, type(box_head) is BBoxHead or isinstance(box_head, ConvFCBBoxHead)),
     )
     for part, fits in kinds:
