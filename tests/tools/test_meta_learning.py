@@ -49,9 +49,9 @@ def test_table_numbers_and_picture(
     run(monkeypatch, *words, '--json', files[0], '--plot', tmp_path / 'plot.png')
     lines = capsys.readouterr().out.splitlines()
     table = next(n for n, line in enumerate(lines) if line.startswith('inner rate'))
-    assert lines[table].split() == ['inner', 'rate', 'meta', 'plain']
+    assert lines[table].split() == ['inner', 'rate', 'meta', 'plain', 'checkpoint']
     assert [line.split()[0] for line in lines[table + 1 : table + 4]] == ['no', '0.01', '0.1']
-    assert sum(line.count('*') for line in lines[table + 1 : table + 4]) == 2
+    assert sum(line.count('*') for line in lines[table + 1 : table + 4]) == 3
     assert (tmp_path / 'plot.png').stat().st_size > 1000
     run(monkeypatch, *words, '--json', files[1])
     found, again = (json.loads(file.read_text()) for file in files)
@@ -61,9 +61,9 @@ def test_table_numbers_and_picture(
 
 def check_numbers(found: dict) -> None:
     assert set(found['clips']) <= {'val3', 'val4'} and len(found['clips']) == 4
-    meta, plain = found['heads']['meta'], found['heads']['plain']
-    assert meta['before'] != plain['before']
-    for head in (meta, plain):
+    meta, plain, own = (found['heads'][name] for name in ('meta', 'plain', 'checkpoint'))
+    assert meta['before'] != plain['before'] != own['before']
+    for head in (meta, plain, own):
         index = found['rates'].index(head['chosen_rate'])
         assert head['at_chosen'] == head['means'][index]
         assert head['at_chosen'][0] == pytest.approx(sum(head['losses']) / 4)

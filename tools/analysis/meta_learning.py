@@ -6,7 +6,7 @@ Trunk and guidance of the checkpoint are frozen. Two heads start from the same n
 on the same episodes of the training data: one through the inner loop (MAML), one on both images without it.
 On episodes of the validation sequences each then takes N steps on the support image, at every rate of one
 grid; measured is the loss on the query image. Each head's rate is chosen on other episodes of the training
-data. docs/few_shot.md says what the numbers mean.
+data. The checkpoint's own head stands beside them. docs/few_shot.md says what the numbers mean.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from mmengine.config import Config
+from torch import Tensor
 
 from mmgtrack.apis.few_shot import (
     Episodes,
@@ -35,7 +36,7 @@ from mmgtrack.errors import InputError
 from mmgtrack.evaluation.few_shot import Bounded, HeadLosses, bounded_mean, lower_by
 from mmgtrack.files import check_target
 from mmgtrack.formats.json_file import write_json
-from mmgtrack.models.guided_detector import GuidedDetector
+from mmgtrack.models.guided_detector import GuidedDetector, MetaLearner
 from mmgtrack.registry import DATASETS
 from mmgtrack.visualization.bands import plot_bands
 from mmgtrack.visualization.figures import check_suffix
@@ -65,8 +66,8 @@ def read_data(model: GuidedDetector, config: Config, args: argparse.Namespace) -
     )
 
 
-def train_heads(model: GuidedDetector, data: Data, args: argparse.Namespace) -> dict[str, HeadLosses]:
-    """The two heads' losses; they differ by their inner steps in training, and by nothing else."""
+def heads_of(model: GuidedDetector, data: Data, args: argparse.Namespace) -> dict[str, HeadLosses]:
+    """The losses of the two heads, which differ by their inner steps in training, and of the checkpoint's."""
     start = fresh_head(model, seed=args.seed)
     found = {}
     for name, inner_steps in (('meta', args.inner_steps), ('plain', 0)):
@@ -74,14 +75,19 @@ def train_heads(model: GuidedDetector, data: Data, args: argparse.Namespace) -> 
         report = Countdown(f'steps of the {name} head')
         options = dict(num_steps=args.steps, batch_size=args.batch_size, lr=args.lr, seed=args.seed)
         theta = train_head(learner, start, data.training, **options, report=report)
-        at_rates = [with_options(learner, inner_lr=rate) for rate in args.rates]
-        tuning, held_back = (
-            np.stack([query_losses(each, theta, part, args.inner_steps) for each in at_rates])
-            for part in (data.tuning, data.held_back)
-        )
-        before = query_losses(learner, theta, data.held_back, 0)
-        found[name] = HeadLosses(args.rates, tuning, held_back, before)
+        found[name] = measured(learner, theta, data, args)
+    found['checkpoint'] = measured(model.learner, model.theta().detach(), data, args)
     return found
+
+
+def measured(learner: MetaLearner, theta: Tensor, data: Data, args: argparse.Namespace) -> HeadLosses:
+    """A head's losses after the same steps at every rate."""
+    at_rates = [with_options(learner, inner_lr=rate) for rate in args.rates]
+    tuning, held_back = (
+        np.stack([query_losses(each, theta, part, args.inner_steps) for each in at_rates])
+        for part in (data.tuning, data.held_back)
+    )
+    return HeadLosses(args.rates, tuning, held_back, query_losses(learner, theta, data.held_back, 0))
 
 
 def report(heads: dict[str, HeadLosses], clips: list[str], args: argparse.Namespace) -> dict[str, Any]:
@@ -133,7 +139,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', nargs='?', help='weights; default those shipped for the name')
     counts = {
         'steps': (1000, 'of training, for either head'),
-        'episodes': (600, 'to train on'),
+        'episodes': (2000, 'to train on'),
         'tuning': (100, 'more of the training data, to choose the rates by'),
         'held-back': (200, 'of the validation sequences, to report'),
         'batch-size': (16, 'episodes a step of training'),
@@ -192,7 +198,7 @@ def main() -> None:
     name, config = load_config(args.config)
     config.merge_from_dict(options)
     data = read_data(model, config, args)
-    heads = train_heads(model, data, args)
+    heads = heads_of(model, data, args)
     clips = list(data.held_back.clips)
     print_report(heads, clips)
     if args.json is not None:
