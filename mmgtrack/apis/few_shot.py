@@ -87,8 +87,8 @@ def train_head(
 ) -> Tensor:
     """theta (P,) after steps of Adam, whose rate falls to a hundredth.
 
-    With inner steps, their loss is Eq. 2's: that of the query after learning the support. Without, it is the
-    mean of both images' losses, so that the plain head sees the same images. Same seed, same episodes.
+    Their loss is Eq. 2's: that of the query after the inner steps on the support; without any, that of the
+    query. Same seed, same episodes.
 
     Raises InputError where training diverges.
     """
@@ -115,8 +115,6 @@ def train_head(
 
 def outer_loss(learner: MetaLearner, theta: Tensor, support: HeadRows, query: HeadRows) -> Tensor:
     """What ``train_head`` lowers: () of rows (B, 1, ...) and theta (P,)."""
-    if learner.inner_steps == 0:
-        return (learner.loss(theta, support) + learner.loss(theta, query)).mean() / 2
     return learner.loss(learner.adapt(theta, support).theta, query).mean()
 
 

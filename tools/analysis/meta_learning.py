@@ -3,7 +3,7 @@
     python tools/analysis/meta_learning.py configs/guided_mobilenetv2_lite.py my.pth --plot few_shot.png
 
 Trunk and guidance of the checkpoint are frozen. Two heads start from the same numbers and train equally long
-on the same episodes of the training data: one through the inner loop (MAML), one on both images without it.
+on the same episodes of the training data: one through the inner loop (MAML), one without it.
 On episodes of the validation sequences each then takes N steps on the support image, at every rate of one
 grid; measured is the loss on the query image. Each head's rate is chosen on other episodes of the training
 data. The checkpoint's own head stands beside them. docs/few_shot.md says what the numbers mean.
