@@ -9,6 +9,8 @@ from mmengine.config import Config
 from mmgtrack.engine.launch import build_runner
 from tests.configs.conftest import data  # noqa: F401  (a fixture)
 from tests.configs.test_configs import SMALL_R50
+from tests.configs.test_guided_configs import short_run as short_guided_run
+from tests.configs.test_guided_configs import small_options as small_guided_options
 from tests.configs.test_stark_configs import short_run
 from tests.configs.test_stark_configs import small_options as small_stark_options
 from tests.engine.test_distributed import ROLES, launch, scalars
@@ -29,11 +31,16 @@ RUNS: dict[str, dict[str, Any]] = {
     'stark_st50_stage2.py': {},
     # its corner head has batch norms, which are each process's own unless it is said
     'stark_s50.py': {'sync_bn': 'torch'},
+    'guided_faster_rcnn_r50.py': {},
 }
 
 
 def changes_of(name: str, batch: int) -> dict[str, Any]:
-    small = {} if name == 'globaltrack_r50.py' else small_stark_options(name) | short_run(name)
+    small = {}
+    if name.startswith('stark'):
+        small = small_stark_options(name) | short_run(name)
+    elif name.startswith('guided'):
+        small = small_guided_options(name) | short_guided_run(name)
     return {
         **small,
         **RUNS[name],

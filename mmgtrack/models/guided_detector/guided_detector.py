@@ -182,8 +182,8 @@ class GuidedDetector(WindowTracker):
     def loss(self, inputs: dict[str, Tensor], data_samples: list[ClipSample]) -> dict[str, Tensor]:
         """Eq. 2: the query's loss with heads that have learnt the support image (Eq. 1), averaged.
 
-        One exemplar, support and query image a sample, each with the target's box. The support's own loss is
-        logged before the first step.
+        One exemplar, support and query image a sample, each with the target's box. Logged beside it: the
+        support's own loss before the first step, and how many steps were no numbers and were left out.
         """
         boxes = {role: boxes_of(data_samples, role, self.data_preprocessor.mean) for role in ROLES}
         modulators = self.modulators(images_of(inputs, data_samples, 'exemplar'), boxes['exemplar'])
@@ -201,6 +201,7 @@ class GuidedDetector(WindowTracker):
         return {
             'loss_query': losses.mean(),
             'support_before': adapted.losses.detach().mean(),
+            'dropped_steps': adapted.dropped.sum().to(losses.dtype),
             **self.heads.auxiliary_loss(query, boxes['query'], keys),
         }
 
