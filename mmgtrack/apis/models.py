@@ -200,9 +200,15 @@ def check_device(device: str) -> torch.device:
 
 
 def _what_counts(settings: Any, but: Collection[str] = ()) -> Any:
-    """The settings that results depend on: not where training starts, nor how many frames a pass takes."""
+    """The settings that results depend on: not where training starts, nor how many frames a pass takes.
+
+    How a detector inside a tracker assigns boxes counts, because it goes on learning.
+    """
     if isinstance(settings, dict):
         kept = {k: v for k, v in settings.items() if k not in _WITHOUT_EFFECT and k not in but}
+        inside = settings.get('detector')
+        if isinstance(inside, dict) and 'train_cfg' in inside:
+            kept['assignment'] = inside['train_cfg']
         return {k: _what_counts(v, but) for k, v in kept.items()}
     return [_what_counts(v, but) for v in settings] if isinstance(settings, (list, tuple)) else settings
 

@@ -23,9 +23,10 @@ def select_proposals(
     """RPN outputs to proposals (official GlobalTrack: NMS inside each level, then the best over levels).
 
     scores: per level (P, A, H, W) logits; deltas: per level (P, 4A, H, W); anchors: per level (H*W*A, 4);
-    limits: (P, 4) of ``box_limits``. cfg: nms_pre, nms, max_per_img, min_bbox_size.
+    limits: (P, 4) of ``box_limits``. cfg: nms_pre (0 or less: all), nms, max_per_img, min_bbox_size.
     """
-    count = min(cfg.nms_pre, max(len(level) for level in anchors))
+    longest = max(len(level) for level in anchors)
+    count = min(cfg.nms_pre, longest) if cfg.nms_pre > 0 else longest
     levels = [_best_anchors(*level, count) for level in zip(scores, deltas, anchors, strict=True)]
     # all levels decide at once, as (P, L, K) rows: small levels are filled up with rows that are not valid
     logits, offsets, priors, there = (torch.stack(leaf, 1) for leaf in zip(*levels, strict=True))

@@ -29,7 +29,8 @@ class FirstFrame:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.count < 1 or self.shift < 0 or self.scale < 1:
+        numbers = math.isfinite(self.shift) and math.isfinite(self.scale) and isinstance(self.count, int)
+        if not numbers or self.count < 1 or self.shift < 0 or self.scale < 1:
             raise InputError(
                 'samples of the first frame need count >= 1, shift >= 0 and scale >= 1, got '
                 f'{self.count}, {self.shift} and {self.scale}'

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any, ClassVar, cast
 
 import torch
 from mmdet.models.detectors import BaseDetector
-from torch import Tensor, nn
+from mmengine.model import ModuleList
+from torch import Tensor
 from torch.nn import functional
 
 from mmgtrack.errors import InputError
@@ -21,6 +23,7 @@ from mmgtrack.models.guided_detector.episodes import ROLES, boxes_of, images_of
 from mmgtrack.models.guided_detector.first_frame import FirstFrame
 from mmgtrack.models.guided_detector.head_rows import HeadRows
 from mmgtrack.models.guided_detector.heads import adapter_of
+from mmgtrack.models.guided_detector.own_names import keep_own_names
 from mmgtrack.models.guided_detector.sample_store import Sample, split_samples, stack_samples
 from mmgtrack.models.guided_detector.target_guidance import TargetGuidance
 from mmgtrack.models.windows import Windows, cut_windows
@@ -48,15 +51,19 @@ class GuidedState(State):
 
     def to(self, target: torch.device | str | torch.dtype) -> 'GuidedState':
         """Samples keep their precision: it is that of the store, not of the model."""
-        moved = super().to(target)
-        if isinstance(target, torch.dtype):
-            return replace(moved, first_samples=self.first_samples, samples=self.samples)
-        return moved
+        if not isinstance(target, torch.dtype):
+            return super().to(target)
+        nothing = ((),) * len(self)  # so that no sample is converted to be thrown away
+        moved = State.to(replace(self, first_samples=nothing, samples=nothing), target)
+        return replace(moved, first_samples=self.first_samples, samples=self.samples)
 
 
 @dataclass(frozen=True)
 class Found:
-    """What ``update`` learns from. inputs: the adapter's; boxes: (M, 4) the chosen ones in crop pixels."""
+    """What ``update`` learns from.
+
+    inputs: the adapter's; boxes: (M, 4) crop pixels, the detections chosen, before their size is smoothed.
+    """
 
     inputs: Any
     boxes: Tensor
@@ -113,7 +120,7 @@ class GuidedDetector(WindowTracker):
         self.detector: BaseDetector = MODELS.build(settings)
         self.heads = adapter_of(self.detector, **(heads or {}))
         self.widths, self.strides = guided_levels(self.detector)
-        self.guidance = nn.ModuleList(
+        self.guidance = ModuleList(
             MODELS.build(dict(type='mmgtrack.TargetGuidance', in_channels=width, **(guidance or {})))
             for width in self.widths
         )
@@ -121,9 +128,9 @@ class GuidedDetector(WindowTracker):
         self.learner.bind(self.heads.layout)
         self.selection = MODELS.build(dict(type='mmgtrack.WindowSelection', **(selection or {})))
         self.first_frame = FirstFrame(**(first_frame or {}))
-        exemplar = dict(exemplar or dict(factor=2, sizes=120))
-        self.exemplar_sizes = _per_level(exemplar['sizes'], len(self.widths))
-        self.exemplar_rule = WindowRule(exemplar['factor'], max(self.exemplar_sizes))
+        factor, sizes = _exemplar(**(exemplar or {}))
+        self.exemplar_sizes = _per_level(sizes, len(self.widths))
+        self.exemplar_rule = WindowRule(factor, max(self.exemplar_sizes))
         self.search_rule = WindowRule(**(search or dict(factor=5, size=300)))
         self.test_cfg: dict[str, Any] = dict(
             update_interval=10, sample_score=0.5, max_samples=10, min_side=2.0
@@ -131,8 +138,7 @@ class GuidedDetector(WindowTracker):
         self._check(test_cfg or {})
         self.test_cfg |= dict(test_cfg or {})
         self.calibration = Calibration(**(calibration or {}))
-        self._register_state_dict_hook(_to_own_names)
-        self.register_load_state_dict_pre_hook(_from_own_names)
+        keep_own_names(self)
 
     # ---- tracking ------------------------------------------------------------------------------------
 
@@ -167,7 +173,7 @@ class GuidedDetector(WindowTracker):
         last = (state.boxes[:, 2:] - state.boxes[:, :2]) / self._scales(windows)
         chosen = self.selection(found.double(), scores, last, size)
         boxes = self._inside(boxes_from_window(chosen.boxes, windows.places, size), windows.sizes)
-        return WindowPrediction(boxes, chosen.scores, Found(inputs, chosen.boxes.to(found.dtype)))
+        return WindowPrediction(boxes, chosen.scores, Found(inputs, chosen.detections.to(found.dtype)))
 
     def update(self, windows: Windows, state: State, found: WindowPrediction) -> State:
         """Collect what was found, and every T frames let the heads learn from it (section 3.4)."""
@@ -207,7 +213,7 @@ class GuidedDetector(WindowTracker):
 
     def predict(self, inputs: dict[str, Tensor], data_samples: list[ClipSample]) -> list[Tracks]:
         boxes, scores = self._forward(inputs, data_samples)
-        best = scores.argmax(1, keepdim=True)
+        best = scores.nan_to_num(-1).argmax(1, keepdim=True)
         found = boxes.take_along_dim(best[..., None], 1)
         scores = scores.take_along_dim(best, 1)
         valid = found.isfinite().all(-1) & scores.isfinite()
@@ -289,14 +295,16 @@ class GuidedDetector(WindowTracker):
 
     def _collect(self, state: GuidedState, found: Found, trusted: Tensor) -> GuidedState:
         """Add a sample of this frame to the store of each trusted target."""
-        rows = trusted.nonzero()[:, 0].tolist()
-        if not rows:
+        if not trusted.any():
             return state
         boxes = found.boxes.where(trusted[:, None], found.boxes.new_zeros(()))
-        mined = split_samples(self.heads.mine(found.inputs, boxes, state.thetas))
+        rows = self.heads.mine(found.inputs, boxes, state.thetas)
+        # where no prior is the target, background alone would be learnt
+        trusted = trusted & (rows.box_weights > 0).any(-1).any(-1)
+        mined = split_samples(rows)
         samples = list(state.samples)
-        for row in rows:
-            samples[row] = (*samples[row], mined[row])[-self.test_cfg['max_samples'] :]
+        for target in trusted.nonzero()[:, 0].tolist():
+            samples[target] = (*samples[target], mined[target])[-self.test_cfg['max_samples'] :]
         return replace(state, samples=tuple(samples), fresh=state.fresh + trusted.long())
 
     def _adapt(self, state: GuidedState, due: Tensor) -> GuidedState:
@@ -330,8 +338,12 @@ class GuidedDetector(WindowTracker):
             raise InputError(f'test_cfg has {", ".join(self.test_cfg)}, got {", ".join(unknown)}')
         for name in ('update_interval', 'max_samples'):
             value = test_cfg.get(name, 1)
-            if not isinstance(value, int) or value < 1:
-                raise InputError(f'{name} must be a whole number >= 1, got {value}')
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise InputError(f'{name} must be a whole number >= 1, got {value!r}')
+        for name, least in (('sample_score', float('-inf')), ('min_side', 0.0)):
+            value = test_cfg.get(name, 1)
+            if not isinstance(value, (int, float)) or not isfinite(value) or value <= least:
+                raise InputError(f'{name} must be a number above {least}, got {value!r}')
 
 
 def _shown(windows: Windows) -> Tensor:
@@ -352,24 +364,13 @@ def _of_one(rows: HeadRows) -> HeadRows:
     )
 
 
+def _exemplar(factor: float = 2, sizes: int | Sequence[int] = 120) -> tuple[float, int | Sequence[int]]:
+    """The options of ``exemplar``, with their defaults."""
+    return factor, sizes
+
+
 def _per_level(sizes: int | Sequence[int], levels: int) -> list[int]:
-    given = [sizes] * levels if isinstance(sizes, int) else list(sizes)
-    if len(given) != levels or min(given) < 1:
+    given: list[Any] = list(sizes) if isinstance(sizes, (list, tuple)) else [sizes] * levels
+    if len(given) != levels or not all(isinstance(size, int) and size >= 1 for size in given):
         raise InputError(f'{levels} guided levels need one exemplar size, or {levels}, got {sizes}')
     return given
-
-
-def _to_own_names(module: nn.Module, content: dict[str, Any], prefix: str, _: Any) -> dict[str, Any]:
-    """The detector's weights are written under the names that they have in the detector."""
-    own = f'{prefix}detector.'
-    for name in [name for name in content if name.startswith(own)]:
-        content[prefix + name.removeprefix(own)] = content.pop(name)
-    return content
-
-
-def _from_own_names(module: nn.Module, content: dict[str, Any], prefix: str, *_: Any) -> None:
-    """And read from there, so that a detector's checkpoint is read as it is."""
-    assert isinstance(module, GuidedDetector)
-    parts = tuple(f'{prefix}{name}.' for name, _ in module.detector.named_children())
-    for name in [name for name in content if name.startswith(parts)]:
-        content[f'{prefix}detector.{name.removeprefix(prefix)}'] = content.pop(name)

@@ -72,8 +72,8 @@ class MetaLearner(nn.Module):
         for name, steps in dict(
             inner_steps=inner_steps, first_steps=first_steps, online_steps=online_steps
         ).items():
-            if steps < 0:
-                raise InputError(f'{name} is 0 or more, got {steps}')
+            if not isinstance(steps, int) or steps < 0:
+                raise InputError(f'{name} is a whole number, 0 or more, got {steps}')
         if not (isfinite(inner_lr) and inner_lr > 0):
             raise InputError(f'inner_lr is above 0, got {inner_lr}')
         if not 0 <= anchor_weight <= 1:

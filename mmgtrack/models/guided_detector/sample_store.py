@@ -15,10 +15,14 @@ STORED = torch.float16
 
 
 def split_samples(rows: HeadRows) -> list[Sample]:
-    """The rows of B images one by one, their features in half precision."""
-    features = tuple(feature.to(STORED) for feature in rows.features)
+    """The rows of B images one by one, their features in half precision, nothing beyond what it can hold.
+
+    Each has memory of its own: a view would keep the rows of the whole batch.
+    """
+    largest = torch.finfo(STORED).max
+    features = tuple(feature.clamp(-largest, largest).to(STORED) for feature in rows.features)
     return [
-        HeadRows(tuple(feature[b] for feature in features), *(leaf[b] for leaf in rows[1:]))
+        HeadRows(tuple(feature[b].clone() for feature in features), *(leaf[b].clone() for leaf in rows[1:]))
         for b in range(len(rows.slots))
     ]
 

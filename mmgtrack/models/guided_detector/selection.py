@@ -44,11 +44,13 @@ class Selection(NamedTuple):
 
     best: (M,) int64, its number, 0 where there is none. boxes: (M, 4) xyxy crop pixels, its centre and the
     smoothed size; nan where there is none. scores: (M,) its own, not reweighted; 0 where there is none.
+    detections: (M, 4) its own box; nan where there is none.
     """
 
     best: Tensor
     boxes: Tensor
     scores: Tensor
+    detections: Tensor
 
 
 @MODELS.register_module()
@@ -105,8 +107,9 @@ class WindowSelection(nn.Module):
         smoothed = torch.cat([centres - sizes / 2, centres + sizes / 2], dim=1)
         return Selection(
             best=best.where(found, best.new_zeros(())),
-            boxes=smoothed.where(found[:, None], smoothed.new_full((), torch.nan)),
+            boxes=smoothed.where(found[:, None], nothing[:, 0]),
             scores=score.where(found, score.new_zeros(())),
+            detections=chosen.where(found[:, None], nothing[:, 0]),
         )
 
     def rank(self, boxes: Tensor, scores: Tensor, last_sizes: Tensor, side: float) -> tuple[Tensor, Tensor]:

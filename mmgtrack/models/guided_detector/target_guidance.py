@@ -6,6 +6,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmgtrack.errors import InputError
 from mmgtrack.models.layers.dynamic_correlation import mix_channels
 from mmgtrack.registry import MODELS
 
@@ -28,6 +29,8 @@ class TargetGuidance(BaseModule):
     """
 
     def __init__(self, in_channels: int, pooled_size: int = 7, init_cfg: dict | None = None) -> None:
+        if not (isinstance(pooled_size, int) and pooled_size >= 1):
+            raise InputError(f'pooled_size must be a whole number >= 1, got {pooled_size!r}')
         override = dict(name='modulator')
         super().__init__(init_cfg or dict(type='Normal', layer=[], std=0.01, override=override))
         self.in_channels, self.pooled_size = in_channels, pooled_size

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 from mmdet.models.detectors import BaseDetector
 from torch import Tensor
 
+from mmgtrack.errors import InputError
 from mmgtrack.models.guided_detector.head_rows import HeadLayout, HeadRows
 from mmgtrack.models.guided_detector.heads.mining import Miner
 from mmgtrack.models.layers.sample_draws import DrawKey
@@ -23,6 +24,13 @@ class HeadAdapter(ABC, Generic[Inputs]):
     """
 
     def __init__(self, detector: BaseDetector, layout: HeadLayout, miner: Miner) -> None:
+        for layer, slots in ((each, group.slots) for group in layout.groups for each in group[:2]):
+            found = len(detector.get_parameter(f'{layer.name}.weight'))
+            if found != slots * layer.outputs:
+                raise InputError(
+                    f'{layer.name} has {found} outputs, what can adapt has {layer.outputs} a prior, '
+                    f'{slots * layer.outputs} in all: configure the detector without the others'
+                )
         self.detector = detector
         self.layout = layout
         self.miner = miner

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from threading import get_ident
 
 import torch
 from mmcv.cnn.bricks import wrappers
@@ -20,16 +21,22 @@ PLAIN = (nn.Conv2d, nn.Linear, wrappers.Conv2d, wrappers.Linear)
 def reading(layers: Sequence[nn.Module]) -> Iterator[list[list[Tensor]]]:
     """Within it, what each of the layers is given is kept, one list of calls a layer.
 
-    The layers themselves only compute a corner of it: nobody uses what they say.
+    The layers themselves only compute a corner of it: nobody uses what they say. Calls of other threads,
+    which may use the same detector, are left alone.
     """
     calls: list[list[Tensor]] = [[] for _ in layers]
+    keep = partial(_keep, get_ident())
     with ExitStack() as hooks:
         for layer, own in zip(layers, calls, strict=True):
-            hooks.enter_context(layer.register_forward_pre_hook(partial(_keep, own)))
+            hooks.enter_context(layer.register_forward_pre_hook(partial(keep, own)))
         yield calls
 
 
-def _keep(calls: list[Tensor], layer: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _keep(
+    thread: int, calls: list[Tensor], layer: nn.Module, args: tuple[Tensor, ...]
+) -> tuple[Tensor, ...] | None:
+    if get_ident() != thread:
+        return None
     calls.append(args[0])
     corner = (slice(1), slice(None), *map(slice, getattr(layer, 'kernel_size', ())))
     return (args[0][corner],)
