@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import ConfigDict
+from mmengine.model import ExponentialMovingAverage
 from mmengine.registry import DefaultScope
 from mmengine.runner import load_checkpoint
 from mmengine.structures import InstanceData
@@ -256,6 +257,27 @@ def small_batch(count: int = 2) -> dict[str, Any]:
     return triplets(count)
 
 
+@pytest.mark.parametrize('name', ['light', 'fcos_r50', 'faster_rcnn_r50_fpn'])
+def test_mixed_precision(name: str) -> None:
+    tracker = small_guided() if name == 'light' else built(DETECTORS[name]())
+    full = losses_of(tracker, small_batch())
+    with torch.autocast('cpu', torch.bfloat16):
+        half = losses_of(tracker, small_batch())
+    assert half['loss_query'].dtype == torch.float32
+    torch.testing.assert_close(half['support_before'], full['support_before'], rtol=0.1, atol=0.1)
+    total(half).backward()
+    assert all(value.grad.isfinite().all() for value in tracker.parameters() if value.grad is not None)
+
+
+def test_averaged_weights_are_read_by_their_names() -> None:
+    """As mmengine's EMA hook keeps them: behind a prefix."""
+    tracker = small_guided()
+    average = ExponentialMovingAverage(tracker)
+    names = {key.removeprefix('module.') for key in average.state_dict()} - {'steps'}
+    assert names == set(tracker.state_dict())
+    average.load_state_dict(average.state_dict())
+
+
 def test_the_loss_is_a_mean_over_triplets() -> None:
     tracker = small_guided().double()  # in evaluation mode: norms do not join what is in a batch
     batch = small_batch(3)
@@ -358,6 +380,20 @@ def test_updates_come_every_t_frames(tracker: GuidedDetector, clip: tuple) -> No
     for feature in states[-1].samples[0][0][0]:
         assert feature.dtype == torch.float16
     assert torch.equal(states[0].anchors, states[-1].anchors)
+
+
+def test_targets_of_different_ages_learn_at_their_own_times(clip: tuple) -> None:
+    """One joins a frame later: in one batch with the other, its updates fall on other frames."""
+    frames, boxes = clip
+    tracker = small_guided(**{'model.test_cfg.update_interval': 3}).double()
+    _, early = tracker.track(frames[1:2], tracker.encode(frames[0], boxes[:1]))
+    late = tracker.encode(frames[1], boxes[1:])
+    both, after = tracker.track(frames[2:], early.add(late))
+    for target, state in enumerate((early, late)):
+        alone, end = tracker.track(frames[2:], state)
+        torch.testing.assert_close(both.boxes[:, target], alone.boxes[:, 0], rtol=0, atol=1e-9)
+        torch.testing.assert_close(after.thetas[target], end.thetas[0], rtol=0, atol=1e-9)
+    assert after.age.tolist() == [8, 7] and after.fresh.tolist() == [2, 1]
 
 
 def test_what_is_doubtful_is_not_learnt(tracker: GuidedDetector, clip: tuple) -> None:
