@@ -3,8 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 
 from mmgtrack.visualization.figures import colour_of, drawing
+
+LABEL_WIDTH = 22  # letters of a name in a line below its bar
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ def plot_bars(panels: Sequence[BarPanel], title: str, path: Path) -> None:
                 [high - value for value, _, high in panel.values.values()],
             ]
             colours = [colour_of(index) for index in range(len(names))]
-            axes.bar(names, heights, yerr=reach, color=colours, capsize=4)
+            labels = [fill(name, LABEL_WIDTH) for name in names]
+            axes.bar(labels, heights, yerr=reach, color=colours, capsize=4)
             axes.set(title=panel.title, ylabel=panel.y_label)
-            axes.tick_params('x', rotation=20, labelsize='small')
+            axes.tick_params('x', rotation=50, labelsize='small')
             axes.grid(axis='y', alpha=0.3)
