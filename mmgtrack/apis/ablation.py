@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from mmengine.runner import find_latest_checkpoint
 
@@ -166,7 +167,7 @@ def run_row(row: Row, study: Study) -> Variant:
         found = _test(row, weights, study, study.videos, study.out / row.folder)
     except MMGTrackError as error:
         return Variant(row.name, problem=' '.join(str(error).split()))
-    except (RuntimeError, MemoryError) as error:  # of torch, such as a full GPU: the other rows go on
+    except (RuntimeError, MemoryError, cv2.error) as error:  # such as a full GPU: the other rows go on
         return Variant(row.name, problem=' '.join(f'{type(error).__name__}: {error}'.split()))
     problem = '; '.join(filter(None, (unfinished, found.problem)))
     return replace(found, problem=problem, settings=settings | dict(found.settings))
