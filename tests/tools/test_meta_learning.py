@@ -17,7 +17,9 @@ from tests.trackers import CONFIGS
 TOOL = Path(__file__).parents[2] / 'tools/analysis/meta_learning.py'
 HEADS = ['meta', 'plain', 'plain, both images', 'checkpoint']
 COUNTS = ['--steps', 4, '--episodes', 5, '--tuning', 2, '--held-back', 4]
-COUNTS += ['--batch-size', 2, '--inner-steps', 2]
+COUNTS += ['--batch-size', 2, '--rates', 0.01, 0.1]
+# a config that was trained plainly: as many steps as on a first frame
+PLAINLY = ['--cfg-options', 'model.learner.inner_steps=0', 'model.learner.first_steps=2']
 
 
 @pytest.fixture(scope='module')
@@ -46,9 +48,9 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
 def test_table_numbers_and_picture(
     model: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    files = [tmp_path / name for name in ('a.json', 'b.json')]
-    words = [*model, *COUNTS, '--rates', 0.01, 0.1]
-    run(monkeypatch, *words, '--json', files[0], '--plot', tmp_path / 'plot.png')
+    files = [tmp_path / name for name in ('a.json', 'b.json', 'c.json')]
+    words = [*model, *COUNTS]
+    run(monkeypatch, *words, '--inner-steps', 2, '--json', files[0], '--plot', tmp_path / 'plot.png')
     lines = capsys.readouterr().out.splitlines()
     table = next(n for n, line in enumerate(lines) if line.startswith('inner rate'))
     assert re.split('  +', lines[table]) == ['inner rate', *HEADS]
@@ -57,9 +59,13 @@ def test_table_numbers_and_picture(
     assert sum('is lower than "plain' in line for line in lines) == 4
     assert '0 % of the 5 training episodes are still pictures' in lines
     assert (tmp_path / 'plot.png').stat().st_size > 1000
-    run(monkeypatch, *words, '--json', files[1])
-    found, again = (json.loads(file.read_text()) for file in files)
+    run(monkeypatch, *words, *PLAINLY, '--json', files[1])
+    run(monkeypatch, *words, *PLAINLY, '--seed', 1, '--json', files[2])
+    found, again, other = (json.loads(file.read_text()) for file in files)
     assert found == again
+    # other episodes: the checkpoint's own head is the same
+    heads = found['heads']['checkpoint'], other['heads']['checkpoint']
+    assert all(heads[0][key] != heads[1][key] for key in ('before', 'losses', 'tuning_losses'))
     check_numbers(found)
 
 
