@@ -2,21 +2,23 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from mmengine.runner import find_latest_checkpoint
 
 from mmgtrack.apis.models import load_config
 from mmgtrack.apis.testing import TestOptions, run_test
+from mmgtrack.checkpoint import load_checkpoint_file
 from mmgtrack.datasets.catalogue import find_data_set, reader_config
 from mmgtrack.datasets.data_root import default_data_folder
 from mmgtrack.engine.result_folder import ResultFolder
 from mmgtrack.errors import DataError, InputError, MMGTrackError
-from mmgtrack.evaluation.ablation import Variant, sequence_scores
+from mmgtrack.evaluation.ablation import Variant, common_sequences, sequence_scores
 from mmgtrack.packaged_configs import find_weights, run_config, suggest
 from mmgtrack.registry import DATASETS
 
@@ -60,7 +62,8 @@ class Row:
 class Study:
     """What all rows have in common.
 
-    out: folder of results, one a row; work_dirs: of trainings; chosen_by: in place of the rows' own.
+    out: folder of results, one a row; work_dirs: of trainings; chosen_by: in place of the rows' own; what it
+    leaves open is theirs.
     """
 
     videos: Videos
@@ -88,33 +91,108 @@ def read_rows(path: Path, table: str) -> list[Row]:
 
 
 def _row(chosen_by: Mapping[str, Any] | None = None, **settings: Any) -> Row:
-    return Row(**settings, chosen_by=Videos(**chosen_by) if chosen_by else None)
+    row = Row(**settings, chosen_by=Videos(**chosen_by) if chosen_by else None)
+    if not (isinstance(row.name, str) and isinstance(row.config, str)):
+        raise TypeError(f'name and config are text, got {row.name!r} and {row.config!r}')
+    if not (isinstance(row.options, Mapping) and isinstance(row.grid, Mapping)):
+        raise TypeError(f'{row.name}: options and grid are dicts, got {row.options!r} and {row.grid!r}')
+    for key, values in row.grid.items():
+        if not (isinstance(values, (list, tuple)) and values):
+            raise TypeError(f'{row.name}: the grid has a list of values for {key}, got {values!r}')
+    return row
+
+
+def check_choice(row: Row, study: Study) -> None:
+    """Raises InputError where a grid's values have no videos to be chosen by, or those that are reported."""
+    if not row.grid:
+        return
+    choice = _choice_of(row, study)
+    if choice is None:
+        raise InputError(
+            f'{row.name!r} tries several values: say on which videos they are to be chosen, by its chosen_by'
+        )
+    both = sorted({name for _, name in _named(row, choice) & _named(row, study.videos)})
+    if both:
+        raise InputError(
+            f'{row.name!r} would be chosen by videos that are reported, such as {both[0]}: take others, '
+            'by its chosen_by or --choose-sequences'
+        )
+
+
+def _choice_of(row: Row, study: Study) -> Videos | None:
+    """What to choose by: the study's, and what that leaves open the row's, unless it is of other data."""
+    given, own = study.chosen_by, row.chosen_by
+    if given is None or own is None:
+        return given or own
+    if given.data not in (None, own.data):
+        return given
+    return Videos(own.data, given.root or own.root, given.sequences or own.sequences)
+
+
+def _named(row: Row, videos: Videos) -> set[tuple[Path, str]]:
+    """Sequences with the folder of their data; none where they cannot be read: tracking will say so."""
+    try:
+        settings = _reader_settings(row, videos)
+        names = DATASETS.build(settings).names if videos.sequences is None else videos.sequences
+    except MMGTrackError:
+        return set()
+    root = Path(settings.get('root', '.')).resolve()
+    return {(root, name) for name in names}
 
 
 def run_row(row: Row, study: Study) -> Variant:
     """Test a row; what has been tracked before is not tracked again, see ``run_test``.
 
-    A row without weights, or that fails, has no numbers, and a line that says why. Raises InputError where
-    there is a grid and nothing to choose by.
+    A row without weights, or that fails, has no numbers, and a line that says why. Raises InputError as
+    ``check_choice`` does.
     """
-    row = replace(row, chosen_by=study.chosen_by or row.chosen_by)
-    if row.grid and row.chosen_by is None:
-        raise InputError(
-            f'{row.name!r} tries several values: say on which videos they are to be chosen, by its chosen_by'
-        )
+    check_choice(row, study)
+    row = replace(row, chosen_by=_choice_of(row, study))
     try:
         weights = find_row_weights(row, study.work_dirs)
         if weights is None:
             return Variant(row.name, problem=f'no checkpoint in {_place(row, study.work_dirs)}')
-        settings: dict[str, Any] = dict(config=row.config, checkpoint=str(weights), options=dict(row.options))
+        epoch, unfinished = _training(row, weights)
+        settings: dict[str, Any] = dict(
+            config=row.config,
+            checkpoint=str(weights),
+            epoch=epoch,
+            options=dict(row.options),
+            videos=asdict(study.videos),
+        )
         if row.grid:
             chosen, tried = _choose(row, weights, study)
-            settings |= dict(chosen=chosen, tried=tried)
+            settings |= dict(chosen=chosen, tried=tried, at_edge=_at_edge(row.grid, chosen))
             row = replace(row, options={**row.options, **chosen})
         found = _test(row, weights, study, study.videos, study.out / row.folder)
     except MMGTrackError as error:
         return Variant(row.name, problem=' '.join(str(error).split()))
-    return replace(found, settings=settings | dict(found.settings))
+    except (RuntimeError, MemoryError, cv2.error) as error:  # such as a full GPU: the other rows go on
+        return Variant(row.name, problem=' '.join(f'{type(error).__name__}: {error}'.split()))
+    problem = '; '.join(filter(None, (unfinished, found.problem)))
+    return replace(found, problem=problem, settings=settings | dict(found.settings))
+
+
+def _training(row: Row, weights: Path) -> tuple[int | None, str]:
+    """The epoch that a checkpoint is of, if it says, and a problem where its training has more of them."""
+    epoch = load_checkpoint_file(weights)['meta'].get('epoch')
+    planned = (load_config(row.config)[1].get('train_cfg') or {}).get('max_epochs')
+    is_short = isinstance(epoch, int) and isinstance(planned, int) and epoch < planned
+    return (
+        epoch,
+        f'{weights.name} is of epoch {epoch} of {planned}: not trained to the end' if is_short else '',
+    )
+
+
+def _at_edge(grid: Mapping[str, Sequence[Any]], chosen: Mapping[str, Any]) -> list[str]:
+    """Keys whose chosen number is the least or the largest of several: beyond it may be better ones."""
+    return [
+        key
+        for key, values in grid.items()
+        if len(values) > 1
+        and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+        and chosen[key] in (min(values), max(values))
+    ]
 
 
 def find_row_weights(row: Row, work_dirs: Path) -> Path | None:
@@ -135,20 +213,32 @@ def _place(row: Row, work_dirs: Path) -> Path:
 
 
 def _choose(row: Row, weights: Path, study: Study) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The values of the grid with the largest mean AUC on ``chosen_by``, and what all of them gave."""
+    """The values of the grid with the largest mean AUC on ``chosen_by``, and what all of them gave.
+
+    Means are over the sequences that could be tracked with all of them.
+    """
     assert row.chosen_by is not None
-    tried: list[dict[str, Any]] = []
+    points: list[tuple[dict[str, Any], Variant]] = []
     for number, values in enumerate(product(*row.grid.values()), start=1):
         options = dict(zip(row.grid, values, strict=True))
         changed = replace(row, options={**row.options, **options})
         out = study.out / row.folder / 'choice' / str(number)
-        found = _test(changed, weights, study, row.chosen_by, out)
-        scores = [sequence['auc'] for sequence in found.sequences.values()]
-        counted = [score for score in scores if np.isfinite(score)]
-        if not counted:
-            raise DataError(f'no video to choose values of {", ".join(row.grid)} by could be tracked')
-        tried.append(dict(options=options, auc=float(np.mean(counted))))
-    return max(tried, key=lambda each: each['auc'])['options'], tried
+        points.append((options, _test(changed, weights, study, row.chosen_by, out)))
+    names = common_sequences([found for _, found in points])
+    if not names:
+        raise DataError(f'no video to choose values of {", ".join(row.grid)} by could be tracked with all')
+    tried = [
+        dict(options=options, auc=_mean_auc(found, names), problem=found.problem or None)
+        for options, found in points
+    ]
+    counted = [each for each in tried if np.isfinite(each['auc'])]
+    return max(counted, key=lambda each: each['auc'])['options'], tried
+
+
+def _mean_auc(variant: Variant, names: Sequence[str]) -> float:
+    if not variant.sequences:
+        return float('nan')
+    return float(np.mean([variant.sequences[name]['auc'] for name in names]))
 
 
 def _test(row: Row, weights: Path, study: Study, videos: Videos, out: Path) -> Variant:
@@ -167,7 +257,7 @@ def _test(row: Row, weights: Path, study: Study, videos: Videos, out: Path) -> V
     if report.folder is None:
         raise InputError(f'the test_cfg of {row.config} writes no results: give a data set by name')
     without = {each.name for each in report.broken}
-    reader, results = _reader(row, videos), ResultFolder(report.folder)
+    reader, results = DATASETS.build(_reader_settings(row, videos)), ResultFolder(report.folder)
     sequences: dict[str, dict[str, float]] = {}
     for index, name in enumerate(reader.names):
         if name not in without and (videos.sequences is None or name in videos.sequences):
@@ -177,12 +267,12 @@ def _test(row: Row, weights: Path, study: Study, videos: Videos, out: Path) -> V
     return Variant(row.name, sequences, problem, dict(benchmark=dict(report.headline)))
 
 
-def _reader(row: Row, videos: Videos) -> Any:
-    """What ``run_test`` reads."""
+def _reader_settings(row: Row, videos: Videos) -> dict[str, Any]:
+    """Config of what ``run_test`` reads."""
     if videos.data is not None:
         root = videos.root or default_data_folder() / find_data_set(videos.data).folder
-        return DATASETS.build(reader_config(videos.data, root))
+        return reader_config(videos.data, root)
     config = load_config(row.config)[1]
     config.merge_from_dict(dict(row.options))
     settings = dict(config.test_dataloader.dataset)
-    return DATASETS.build(settings | ({'root': videos.root} if videos.root else {}))
+    return settings | ({'root': videos.root} if videos.root else {})

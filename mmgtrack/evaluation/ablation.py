@@ -1,12 +1,14 @@
 """Variants of a tracker side by side on the same sequences: means, their bounds, and every sequence."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
 from mmgtrack.datasets.sequence import Sequence as Video
+from mmgtrack.errors import DataError
 from mmgtrack.evaluation.bootstrap import mean_with_bounds
 from mmgtrack.evaluation.success import boxes_to_compare, success_auc, success_rate
 
@@ -69,11 +71,55 @@ def lines(variants: Sequence[Variant]) -> list[Line]:
     return [
         Line(
             variant.name,
-            {score: mean_with_bounds(values[score][row]) for score in SCORES},
-            {score: mean_with_bounds(values[score][row] - values[score][0]) for score in SCORES},
+            {score: _mean(values[score][row]) for score in SCORES},
+            {score: _mean(values[score][row] - values[score][0]) for score in SCORES},
         )
         for row, variant in enumerate(measured)
     ]
+
+
+def _mean(values: np.ndarray) -> Bounded:
+    """With bounds; nan ones of a single value, which says nothing of others."""
+    value, low, high = mean_with_bounds(values)
+    return (value, low, high) if len(values) > 1 else (value, float('nan'), float('nan'))
+
+
+def joined(new: Sequence[Variant], earlier: Sequence[Variant], order: Sequence[str]) -> list[Variant]:
+    """The variants of a table that was made in several runs, in this order, others last.
+
+    Earlier numbers stay where the new variant of that name has none, with a problem that says so.
+    """
+    found = {variant.name: variant for variant in earlier}
+    for variant in new:
+        before = found.get(variant.name)
+        if before is not None and before.sequences and not variant.sequences:
+            variant = replace(before, problem=f'numbers of an earlier run; this one: {variant.problem}')
+        found[variant.name] = variant
+    names = [*order, *(name for name in found if name not in order)]
+    return [found[name] for name in names if name in found]
+
+
+def from_dict(content: Mapping[str, Any]) -> list[Variant]:
+    """The variants that ``as_dict`` wrote. Raises DataError for another content."""
+    try:
+        return [_variant(**row) for row in content['rows']]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f'expected a table of variants with their sequences: {error!r}') from error
+
+
+def _variant(
+    name: str,
+    problem: str | None,
+    sequences: Mapping[str, Mapping[str, float | None]],
+    means: Any = None,
+    above_first: Any = None,
+    **settings: Any,
+) -> Variant:
+    scores = {
+        sequence: {score: float('nan') if value is None else value for score, value in own.items()}
+        for sequence, own in sequences.items()
+    }
+    return Variant(name, scores, problem or '', settings)
 
 
 def as_dict(variants: Sequence[Variant]) -> dict[str, Any]:
@@ -97,15 +143,21 @@ def as_dict(variants: Sequence[Variant]) -> dict[str, Any]:
 
 
 def as_markdown(variants: Sequence[Variant]) -> str:
-    """Two tables in percent: a row a variant, and a row a sequence."""
+    """Two tables in percent, a row a variant, and a row a sequence; between them what the rows are of."""
     names, found = common_sequences(variants), {line.name: line for line in lines(variants)}
     first = next(iter(found), '')
+    others = [f'{title} above "{first}"' for title in SCORES.values()] if names and len(found) > 1 else []
     text = [
         f'Means of {len(names)} sequences in percent, with bounds of 95 % (bootstrap over sequences).',
         '',
         *_table(
-            ['', *SCORES.values(), *(f'{title} above "{first}"' for title in SCORES.values())],
-            [[variant.name, *_cells(found.get(variant.name), variant.name == first)] for variant in variants],
+            ['', *SCORES.values(), *others],
+            [
+                [variant.name, *_cells(found.get(variant.name), variant.name == first)][
+                    : 1 + len(SCORES) + len(others)
+                ]
+                for variant in variants
+            ],
         ),
     ]
     problems = [f'- {variant.name}: {variant.problem}' for variant in variants if variant.problem]
@@ -115,7 +167,9 @@ def as_markdown(variants: Sequence[Variant]) -> str:
         ['sequence', *(f'{variant.name}, {SCORES[score]}' for variant, score in columns)],
         [[name, *(_percent(variant.sequences[name][score]) for variant, score in columns)] for name in names],
     )
-    text += ['', *problems] if problems else []
+    notes = [f'- {variant.name}: {note}' for variant in variants if (note := _note(variant.settings))]
+    text += ['', *notes] if notes else []
+    text += ['', 'Problems:', '', *problems] if problems else []
     text += ['', *by_sequence] if names else []
     return '\n'.join(text) + '\n'
 
@@ -127,9 +181,22 @@ def _cells(line: Line | None, is_first: bool) -> list[str]:
     return means + ['-' if is_first else _bounded(line.differences[score], '+') for score in SCORES]
 
 
+def _note(settings: Mapping[str, Any]) -> str:
+    """The checkpoint, and the values that were chosen."""
+    parts = []
+    if 'checkpoint' in settings:
+        epoch = settings.get('epoch')
+        parts.append('/'.join(PurePath(settings['checkpoint']).parts[-2:]))
+        parts += [] if epoch is None else [f'epoch {epoch}']
+    for key, value in settings.get('chosen', {}).items():
+        edge = ', at the edge of its grid' if key in settings.get('at_edge', ()) else ''
+        parts.append(f'{key}={value} chosen{edge}')
+    return ', '.join(parts)
+
+
 def _bounded(number: Bounded, sign: str = '') -> str:
-    value, low, high = (f'{100 * part:{sign}.1f}' for part in number)
-    return f'{value} [{low}, {high}]'
+    value, low, high = (f'{100 * part:{sign}.1f}' if np.isfinite(part) else '-' for part in number)
+    return '-' if value == '-' else f'{value} [{low}, {high}]'
 
 
 def _percent(value: float) -> str:

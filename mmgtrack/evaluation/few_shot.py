@@ -1,4 +1,4 @@
-"""Which of two heads learns better from a few steps: losses on held-back tasks, at several inner rates."""
+"""Which of several heads learns better from a few steps: losses on held-back tasks at several rates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,8 @@ class HeadLosses:
     """One head's losses on the queries of tasks after its steps on their supports.
 
     rates: (R,) inner rates. tuning: (R, T) on tasks that the rate is chosen by; held_back: (R, E) on those
-    that are reported; before: (E,) on the latter without a step.
+    that are reported; before: (E,) on the latter without a step. dropped: (R,) steps on the latter that were
+    left out because loss or gradient was no number.
 
     Raises DataError where the shapes do not fit.
     """
@@ -26,23 +27,32 @@ class HeadLosses:
     tuning: np.ndarray
     held_back: np.ndarray
     before: np.ndarray
+    dropped: Sequence[int]
 
     def __post_init__(self) -> None:
         count, wanted = len(self.rates), (len(self.rates), len(self.before))
-        if self.held_back.shape != wanted or len(self.tuning) != count or self.tuning.size == 0:
+        counts = {len(self.tuning), len(self.dropped)}
+        if self.held_back.shape != wanted or counts != {count} or self.tuning.size == 0:
             raise DataError(
-                f'expected {count} rates, tuning ({count}, T) and held_back {wanted}, '
-                f'got {self.tuning.shape} and {self.held_back.shape}'
+                f'expected {count} rates, tuning ({count}, T), held_back {wanted} and {count} dropped, '
+                f'got {self.tuning.shape}, {self.held_back.shape} and {len(self.dropped)}'
             )
 
     @property
-    def chosen(self) -> int:
-        """Which rate has the lowest mean on the tuning tasks; one with a loss that is no number is not."""
-        return int(np.argmin([_mean(losses) for losses in self.tuning]))
+    def chosen(self) -> int | None:
+        """The rate with the lowest mean on the tuning tasks; None where each has a loss that is none."""
+        means = [_mean(losses) for losses in self.tuning]
+        return int(np.argmin(means)) if np.isfinite(means).any() else None
+
+    @property
+    def chosen_rate(self) -> float | None:
+        return None if self.chosen is None else self.rates[self.chosen]
 
     @property
     def losses(self) -> np.ndarray:
-        """(E,) at the chosen rate."""
+        """(E,) at the chosen rate; nan without one."""
+        if self.chosen is None:
+            return np.full_like(self.before, np.nan)
         own: np.ndarray = self.held_back[self.chosen]
         return own
 
@@ -59,8 +69,13 @@ def bounded_mean(losses: np.ndarray, units: Sequence[str] | None = None) -> Boun
 
 
 def lower_by(first: HeadLosses, second: HeadLosses, units: Sequence[str] | None = None) -> Bounded:
-    """By how much the first head's losses are lower, each at its own rate, task by task; with bounds."""
-    return bounded_mean(second.losses - first.losses, units)
+    """By how much the first head's losses are lower, each at its own rate, task by task; with bounds.
+
+    nan where a loss of either is no number: nothing can be said, and nobody wins.
+    """
+    if not np.isfinite([first.losses, second.losses]).all():
+        return np.nan, np.nan, np.nan
+    return mean_with_bounds(second.losses - first.losses, units)
 
 
 def _mean(losses: np.ndarray) -> float:

@@ -1,6 +1,7 @@
 """Numbers of variants side by side: scores by hand, common sequences, tables."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from mmgtrack.evaluation.ablation import (
     as_dict,
     as_markdown,
     common_sequences,
+    from_dict,
+    joined,
     lines,
     sequence_scores,
 )
@@ -81,4 +84,45 @@ def test_markdown_has_a_row_for_every_variant_and_sequence() -> None:
     assert '| plain | 40.0 [30.0, 50.0] | 15.0 [10.0, 20.0] | -10.0 [-10.0, -10.0] |' in text
     assert '| R-50 | - | - | - | - |' in text and 'R-50: no checkpoint in work_dirs/r50' in text
     assert '| a | 60.0 | 70.0 | 50.0 | 20.0 |' in text and '| c |' not in text
+    alone = as_markdown([MISSING, FULL])
+    assert 'above' not in alone and '| R-50 | - | - |\n' in alone and '| full | 63.3 [40.0, 90.0] |' in alone
     assert '| R-50 | - |' in as_markdown([MISSING]) and 'sequence,' not in as_markdown([MISSING])
+
+
+def test_one_sequence_has_no_bounds() -> None:
+    single = Variant('one', {'a': FULL.sequences['a']})
+    assert '| one | 60.0 [-, -] | 70.0 [-, -] |' in as_markdown([single])
+    (row,) = json.loads(json.dumps(as_dict([single]), allow_nan=False))['rows']
+    assert row['means'] == {'auc': [0.6, None, None], 'op': [0.7, None, None]}
+
+
+def test_nothing_in_common_has_no_number() -> None:
+    text = as_markdown([Variant('one', {'a': FULL.sequences['a']}), Variant('b', {'b': FULL.sequences['b']})])
+    assert 'nan' not in text and 'above' not in text and '| one | - | - |' in text
+
+
+def test_notes_name_the_checkpoint_and_what_was_chosen() -> None:
+    settings = dict(
+        checkpoint='x/work/full/epoch_8.pth', epoch=8, chosen=dict(steps=20, lr=0.1), at_edge=['lr']
+    )
+    text = as_markdown([replace(FULL, settings=settings)])
+    assert (
+        '- full: full/epoch_8.pth, epoch 8, steps=20 chosen, lr=0.1 chosen, at the edge of its grid\n' in text
+    )
+
+
+def test_a_table_goes_on_with_what_it_has() -> None:
+    earlier = from_dict(json.loads(json.dumps(as_dict([FULL, PLAIN, MISSING]))))
+    assert [each.name for each in earlier] == ['full', 'plain', 'R-50']
+    assert as_markdown(earlier) == as_markdown([FULL, PLAIN, MISSING])
+    new = [
+        Variant('none', FULL.sequences),
+        Variant('full', problem='no memory'),
+        Variant('R-50', FULL.sequences),
+    ]
+    none, plain, full, r50 = joined(new, earlier, ['none', 'plain', 'full'])
+    assert (none.name, plain.name, full.name, r50.name) == ('none', 'plain', 'full', 'R-50')
+    assert full.sequences == FULL.sequences and r50.sequences and not r50.problem
+    assert full.problem == 'numbers of an earlier run; this one: no memory'
+    with pytest.raises(DataError, match='expected a table of variants'):
+        from_dict({'rows': [{'name': 'x'}]})

@@ -13,8 +13,9 @@ from typing import Any
 
 import cv2
 import pytest
+import torch
 
-from mmgtrack.apis.ablation import Row, read_rows
+from mmgtrack.apis.ablation import Row, Study, Videos, check_choice, read_rows, run_row
 from mmgtrack.errors import InputError
 from mmgtrack.models import MetaLearner
 from mmgtrack.packaged_configs import find_config, run_config
@@ -23,6 +24,12 @@ from tests.engine.small_tests import LENGTHS, ROOT, contents, started, write_sma
 TOOL = ROOT / 'tools/analysis/guided_ablation.py'
 SHIPPED = ROOT / 'tools/analysis/guided_tables.py'
 KEY = 'model.learner.first_steps'
+WRONG = """odd = [dict(nane='x')]
+unnamed = [dict(name=3, config='x')]
+listed = [dict(name='x', config='x', options=['a'])]
+single = [dict(name='x', config='x', grid=dict(a=0.5))]
+empty = [dict(name='x', config='x', grid=dict(a=[]))]
+"""
 
 
 @pytest.fixture(scope='module')
@@ -45,7 +52,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         dict(name='tuned', config=str(config), grid={KEY: [0, 5]}, chosen_by=others),
         dict(name='untold', config=str(config), grid={KEY: [0, 5]}),
     ]
-    (folder / 'tables.py').write_text(f'mine = {rows!r}\nsame = {rows[:1] * 2!r}\nodd = [dict(nane="x")]\n')
+    (folder / 'tables.py').write_text(f'mine = {rows!r}\nsame = {rows[:1] * 2!r}\n{WRONG}')
     return folder
 
 
@@ -103,14 +110,23 @@ def test_other_data_fewer_rows_and_sequences(
     assert [row['name'] for row in report['rows']] == ['full', 'no first steps']
     assert report['sequences'] == ['y'] and 'own/success' in report['rows'][0]['benchmark']
     given = ['--choose-data', 'folder', '--choose-root', place / 'others', '--choose-sequences', 'x']
-    run(monkeypatch, place, tmp_path / 'new/out', '--rows', 'untold', '--sequences', 'd', *given)
-    (row,) = json.loads((tmp_path / 'new/out/table.json').read_text())['rows']
+    run(monkeypatch, place, tmp_path / 'other', '--rows', 'untold', '--sequences', 'd', *given)
+    (row,) = json.loads((tmp_path / 'other/table.json').read_text())['rows']
     assert list(row['sequences']) == ['d'] and row['chosen'] in [each['options'] for each in row['tried']]
-    # results that were made otherwise are not mixed
+    # other videos are no rows of the same table, and results that were made otherwise are not mixed
+    run(monkeypatch, place, tmp_path / 'new/out', '--rows', 'full', status=2)
+    assert json.loads((tmp_path / 'new/out/table.json').read_text()) == report
+    (tmp_path / 'new/out/table.json').unlink()
     run(monkeypatch, place, tmp_path / 'new/out', '--rows', 'full', status=1)
     (row,) = json.loads((tmp_path / 'new/out/table.json').read_text())['rows']
     assert 'made otherwise' in row['problem'] and '--overwrite' in row['problem']
+    assert not row['sequences']
     run(monkeypatch, place, tmp_path / 'new/out', '--rows', 'full', '--overwrite')
+    # rows of earlier calls stay
+    run(monkeypatch, place, tmp_path / 'new/out', '--rows', 'no first steps', status=1)
+    full, fixed = json.loads((tmp_path / 'new/out/table.json').read_text())['rows']
+    assert list(full['sequences']) == ['a', 'b', 'd'] and not full['problem']
+    assert not fixed['sequences'] and 'made otherwise' in fixed['problem']
 
 
 def test_an_interrupted_table_goes_on(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,8 +155,12 @@ def test_an_interrupted_table_goes_on(place: Path, tmp_path: Path, monkeypatch: 
     [
         (['--rows', 'ful'], r"there is no row 'ful'; did you mean full"),
         (['--rows', 'untold'], "'untold' tries several values: say on which videos"),
-        (['--plot', 'bars.gif'], 'a picture ends in .png'),
-        (['--out', '/dev/null/out'], 'cannot make the folder /dev/null/out: Not a directory'),
+        (['--rows', 'untold', '--choose-sequences', 'x', 'b'], 'by videos that are reported, such as b'),
+        (['--rows', 'full', '--plot', 'bars.gif'], 'a picture ends in .png'),
+        (
+            ['--rows', 'full', '--out', '/dev/null/out'],
+            'cannot make the folder /dev/null/out: Not a directory',
+        ),
     ],
 )
 def test_mistakes(
@@ -161,11 +181,47 @@ def test_mistakes(
         ('mein', r"has no table 'mein'; did you mean mine"),
         ('same', 'need names that differ'),
         ('odd', 'each row of odd is a dict of name, config, checkpoint, options, grid, chosen_by'),
+        ('unnamed', 'name and config are text, got 3 and'),
+        ('listed', r"options and grid are dicts, got \['a'\] and"),
+        ('single', 'the grid has a list of values for a, got 0.5'),
+        ('empty', r'the grid has a list of values for a, got \[\]'),
     ],
 )
 def test_tables_that_are_none(place: Path, table: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_rows(place / 'tables.py', table)
+
+
+def test_what_a_study_leaves_open_of_the_choice_is_the_rows_own(place: Path, tmp_path: Path) -> None:
+    others, reported = str(place / 'others'), str(place / 'videos')
+    row = Row('x', str(place / 'guided.py'), grid={KEY: [0]}, chosen_by=Videos('folder', others, ['x']))
+    for videos in (Videos(), Videos('folder', reported), Videos('folder', others, ['y'])):
+        check_choice(row, Study(videos, tmp_path))
+    for videos, choice in (
+        (Videos('folder', others), None),
+        (Videos('folder', others, ['y']), Videos(sequences=['y', 'x'])),
+        (Videos(), Videos(root=reported, sequences=['a'])),
+    ):
+        with pytest.raises(InputError, match='would be chosen by videos that are reported'):
+            check_choice(row, Study(videos, tmp_path, chosen_by=choice))
+
+
+def test_problems_of_a_row_are_its_own(place: Path, tmp_path: Path) -> None:
+    """A training that goes on; numbers that no machine holds; values at the edge of their grid."""
+    config, work = str(place / 'guided.py'), tmp_path / 'work'
+    work.mkdir()
+    content = torch.load(place / 'work_dirs/guided/epoch_1.pth') | {'meta': {'epoch': 3}}
+    torch.save(content, work / 'epoch_3.pth')
+    study = Study(Videos(sequences=['d']), tmp_path, device='cpu')
+    others = Videos('folder', str(place / 'others'), ['x'])
+    grid = {KEY: [1, 0, 2], 'model.learner.anchor': ['initial']}
+    found = run_row(Row('short', config, str(work / 'epoch_3.pth'), grid=grid, chosen_by=others), study)
+    assert found.problem == 'epoch_3.pth is of epoch 3 of 8: not trained to the end' and found.sequences
+    assert found.settings['at_edge'] == ([KEY] if found.settings['chosen'][KEY] != 1 else [])
+    assert [each['problem'] for each in found.settings['tried']] == [None] * 3
+    huge = Row('huge', config, str(work / 'epoch_3.pth'), {'model.search.size': 10**8})
+    found = run_row(huge, study)
+    assert re.match('(RuntimeError|MemoryError|error): ', found.problem) and not found.sequences
 
 
 @pytest.mark.parametrize('table', ['table1', 'table2', 'light_table1'])

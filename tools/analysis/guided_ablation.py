@@ -6,24 +6,26 @@
 Tables are lists in guided_tables.py, or in the file of --tables; a row is a config, options and a checkpoint.
 Every row is tested as ``mmgtrack test`` does, with its results in a folder of --out. Then table.json and
 table.md there tell AUC and OP(0.5): means over the sequences that all rows have, with bounds of 95 %, the
-difference from the first row, and every sequence. They are written anew after each row. Started again, what
-has been tracked is not tracked again. A row whose checkpoint is missing, or that fails, is said to, and the
-others go on; the exit status is 1 then.
+difference from the first row, and every sequence. They are written anew after each row, with the rows of
+earlier calls. Started again, what has been tracked is not tracked again. A row whose checkpoint is missing or
+is not trained to the end, or that fails, is said to, and the others go on; the exit status is 1 then.
 
 "Plain gradient descent" tries several steps and rates. Those are taken that are best on other videos, which
-its row names, or --choose-data.
+its row names; --choose-data, --choose-root and --choose-sequences say others. Videos that are reported are
+refused.
 """
 
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import mmgtrack  # noqa: F401  (the operator stand-in must be in place before mmdet is imported)
-from mmgtrack.apis.ablation import Row, Study, Videos, read_rows, run_row
+from mmgtrack.apis.ablation import Row, Study, Videos, check_choice, read_rows, run_row
 from mmgtrack.cli.tools import run_tool
-from mmgtrack.errors import InputError, OutputError
-from mmgtrack.evaluation.ablation import SCORES, Variant, as_dict, as_markdown, lines
+from mmgtrack.errors import DataError, InputError, OutputError
+from mmgtrack.evaluation.ablation import SCORES, Variant, as_dict, as_markdown, from_dict, joined, lines
 from mmgtrack.files import check_target, replacing
 from mmgtrack.packaged_configs import suggest
 from mmgtrack.visualization.bars import BarPanel, plot_bars
@@ -82,6 +84,24 @@ def make_folder(out: Path) -> None:
         raise OutputError(f'cannot make the folder {out}: {error.strerror}; give another --out') from error
 
 
+def earlier_variants(study: Study) -> list[Variant]:
+    """The rows that table.json has by now, of the same videos. Raises InputError where they are of others."""
+    path = study.out / 'table.json'
+    if not path.exists():
+        return []
+    try:
+        found = from_dict(json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        if study.overwrite:
+            return []
+        raise DataError(f'cannot go on with {path}: {error}; give another --out, or --overwrite') from error
+    videos = json.loads(json.dumps(asdict(study.videos)))
+    same = [each for each in found if not each.sequences or each.settings.get('videos') == videos]
+    if len(same) < len(found) and not study.overwrite:
+        raise InputError(f'{path} is of other videos: give another --out, or --overwrite')
+    return same
+
+
 def write(variants: Sequence[Variant], out: Path) -> None:
     """table.json and table.md."""
     with replacing(out / 'table.json') as file:
@@ -108,22 +128,28 @@ def draw(variants: Sequence[Variant], title: str, path: Path) -> None:
 
 def main() -> None:
     args = parse_args()
-    rows = chosen_rows(read_rows(args.tables, args.table), args.rows)
+    table = read_rows(args.tables, args.table)
+    rows = chosen_rows(table, args.rows)
     study = study_of(args)
+    for row in rows:
+        check_choice(row, study)
     if args.plot is not None:
         check_suffix(args.plot)
         check_target(args.plot)
     make_folder(study.out)
+    earlier, order = earlier_variants(study), [row.name for row in table]
     variants: list[Variant] = []
+    shown = joined(variants, earlier, order)
     for row in rows:
         print(f'== {row.name}', flush=True)
         variants.append(run_row(row, study))
-        write(variants, study.out)
+        shown = joined(variants, earlier, order)
+        write(shown, study.out)
         if variants[-1].problem:
             print(f'{row.name}: {variants[-1].problem}', flush=True)
-    print(f'\n{as_markdown(variants)}\n{study.out / "table.md"}, {study.out / "table.json"}')
+    print(f'\n{as_markdown(shown)}\n{study.out / "table.md"}, {study.out / "table.json"}')
     if args.plot is not None:
-        draw(variants, args.table, args.plot)
+        draw(shown, args.table, args.plot)
     if any(variant.problem for variant in variants):
         raise SystemExit(1)
 

@@ -62,7 +62,11 @@ table1 = [
         grid=descent,
         chosen_by=otb2015,
     ),
-    dict(name='no anchored updating', config=ssd300, options={'model.learner.anchor_weight': 0.0}),
+    dict(
+        name='no anchored updating',
+        config='mmgtrack::ablations/guided_ssd300_no_anchor.py',
+        checkpoint='guided_ssd300_vgg16',  # trained as "full" is
+    ),
     dict(name='no box-head adaptation', config='mmgtrack::ablations/guided_ssd300_no_box_adaptation.py'),
     dict(name='single exemplar size', config='mmgtrack::ablations/guided_ssd300_single_exemplar.py'),
 ]
@@ -72,7 +76,7 @@ table2 = [
     dict(name='ResNet-50', config='mmgtrack::guided_faster_rcnn_r50.py'),
     dict(name='ResNet-101', config='mmgtrack::ablations/guided_faster_rcnn_r101.py'),
 ]
-# table 1 for the light model; plain gradient descent: trained with --cfg-options model.learner.inner_steps=0
+# table 1 for the light model; how the rows with checkpoints are trained: docs/guided_ablation.md
 light_table1 = [
     dict(name='full', config=light),
     dict(
@@ -93,6 +97,11 @@ light_table1 = [
         config=light,
         options={'model.learner.first_steps': 0, 'model.learner.online_steps': 0},
     ),
-    dict(name='single exemplar size, same weights', config=light, options={'model.exemplar.sizes': 96}),
+    dict(
+        name='single exemplar size',
+        config=light,
+        checkpoint='guided_mobilenetv2_lite_single_exemplar',
+        options={'model.exemplar.sizes': 96},
+    ),
 ]
 del os
