@@ -227,7 +227,7 @@ def _choose(row: Row, weights: Path, study: Study) -> tuple[dict[str, Any], list
     names = common_sequences([found for _, found in points])
     if not names:
         raise DataError(f'no video to choose values of {", ".join(row.grid)} by could be tracked with all')
-    tried = [
+    tried: list[dict[str, Any]] = [
         dict(options=options, auc=_mean_auc(found, names), problem=found.problem or None)
         for options, found in points
     ]
