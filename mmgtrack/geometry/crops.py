@@ -104,12 +104,12 @@ def boxes_to_window(boxes: Tensor, windows: Tensor, size: int) -> Tensor:
     ``box_in_frame``, do not know that windows begin at whole pixels: of a target that is 6 pixels wide this
     is up to 8 % of its width.
     """
-    return (boxes - windows[..., [0, 1, 0, 1]]) * size / windows[..., 2:]
+    return (boxes - windows[..., [0, 1, 0, 1]]) / (windows[..., 2:].to(boxes.dtype) / size)
 
 
 def boxes_from_window(boxes: Tensor, windows: Tensor, size: int) -> Tensor:
     """The way back: boxes (..., 4) xyxy in pixels of windows (..., 3) as frame pixels."""
-    return boxes * windows[..., 2:] / size + windows[..., [0, 1, 0, 1]]
+    return boxes * (windows[..., 2:].to(boxes.dtype) / size) + windows[..., [0, 1, 0, 1]]
 
 
 def clip_with_margin(boxes: Tensor, sizes: Tensor, margin: float) -> Tensor:

@@ -166,7 +166,7 @@ def test_boxes_move_to_windows_as_pixels_do() -> None:
 )
 def test_boxes_come_back_from_windows(place: tuple, corners: list[float], size: int) -> None:
     boxes = torch.tensor(corners, dtype=torch.float64).repeat(2, 3, 1)
-    windows = torch.tensor([place, (0, 0, size)])
+    windows = torch.tensor([place, (0, 0, size)])[:, None]
     inside = boxes_to_window(boxes, windows, size)
     assert torch.equal(inside[1], boxes[1])  # a window that is not resized
     torch.testing.assert_close(boxes_from_window(inside, windows, size), boxes, atol=1e-9, rtol=1e-12)

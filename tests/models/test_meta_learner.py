@@ -356,9 +356,9 @@ def test_parameters_stay_finite_whatever_the_rate(rate: float, size: float) -> N
 @pytest.mark.parametrize(
     ('options', 'words'),
     [
-        (dict(inner_steps=-1), 'inner_steps is 0 or more, got -1'),
-        (dict(first_steps=-2), 'first_steps is 0 or more, got -2'),
-        (dict(online_steps=-1), 'online_steps is 0 or more, got -1'),
+        (dict(inner_steps=-1), 'inner_steps is a whole number, 0 or more, got -1'),
+        (dict(first_steps=-2), 'first_steps is a whole number, 0 or more, got -2'),
+        (dict(online_steps=-1), 'online_steps is a whole number, 0 or more, got -1'),
         (dict(inner_lr=0.0), 'above 0, got 0.0'),
         (dict(inner_lr=float('nan')), 'above 0, got nan'),
         (dict(anchor_weight=1.1), 'between 0 and 1, got 1.1'),
