@@ -414,8 +414,8 @@ def test_stored_rows_are_those_of_the_frame(tracker: GuidedDetector, clip: tuple
     assert len(runs) == 7
 
 
-def test_a_target_that_halves_is_learnt_at_its_own_size(tracker: GuidedDetector, clip: tuple) -> None:
-    """The detection is the sample's truth, not the box whose size follows slowly."""
+def test_samples_are_labelled_with_the_detection_itself(tracker: GuidedDetector, clip: tuple) -> None:
+    """Not with the box whose size follows slowly: a target that halves would be taught as background."""
     frames, boxes = clip
     state = tracker.encode(frames[0], boxes)
     windows = tracker.crop([frames[1]] * 2, state)
