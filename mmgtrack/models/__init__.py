@@ -13,11 +13,13 @@ from mmgtrack.models.guided_detector import (
     WindowSelection,
 )
 from mmgtrack.models.layers import CorrelationNeck, DynamicCorrelation, MultiKernelCorrelation
+from mmgtrack.models.point_track import CentreHead, MaxPointLoss, PointHead, PointTrack
 from mmgtrack.models.stark import Stark
 
 __all__ = [
     'VGG',
     'BaseTracker',
+    'CentreHead',
     'ClipDataPreprocessor',
     'CorrelationNeck',
     'DMTrack',
@@ -28,8 +30,11 @@ __all__ = [
     'GuidedDetector',
     'HeadLoss',
     'LearnedTaskWeights',
+    'MaxPointLoss',
     'MetaLearner',
     'MultiKernelCorrelation',
+    'PointHead',
+    'PointTrack',
     'QueryRPNHead',
     'QueryRoIHead',
     'ReIDHead',

@@ -9,6 +9,7 @@ from mmgtrack.datasets.transforms.load import LoadFrame
 from mmgtrack.datasets.transforms.mirror import RandomMirror
 from mmgtrack.datasets.transforms.padding import KeepPadding, RejectPadded
 from mmgtrack.datasets.transforms.shared import SharedDraw
+from mmgtrack.datasets.transforms.target_size import RandomTargetSize
 from mmgtrack.datasets.transforms.zoom import RandomZoom
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     'RandomGrey',
     'RandomJPEG',
     'RandomMirror',
+    'RandomTargetSize',
     'RandomZoom',
     'RejectPadded',
     'SharedDraw',

@@ -63,8 +63,8 @@ class RandomZoom(BaseTransform):
         factor = np.array([size[1] / image.shape[1], size[0] / image.shape[0]])
         shift = np.zeros(2)
         if np.random.random() < self.prob:
-            anchor = boxes[np.random.randint(len(boxes))] if len(boxes) else None
-            factor = factor * self._zoom(anchor, factor)
+            anchor = self._anchor(boxes, results)
+            factor = factor * self._zoom(anchor, factor, results)
             shift = _random_shift(anchor, image.shape[:2], size, factor)
         results['img'] = _warp(image, factor, shift, self._canvas(results, size))
         results['img_shape'] = size
@@ -75,11 +75,15 @@ class RandomZoom(BaseTransform):
         """What shows where the picture does not reach."""
         other = results.get('other_path')
         if other is not None and np.random.random() < self.mix_prob:
-            return _covering_crop(read_frame(other, whole=True), size)
+            return covering_crop(read_frame(other, whole=True), size)
         mean = np.array(cv2.mean(results['img']))[:3]
         return np.broadcast_to(mean.round().astype(np.uint8), (*size, 3)).copy()
 
-    def _zoom(self, anchor: np.ndarray | None, factor: np.ndarray) -> np.ndarray:
+    def _anchor(self, boxes: np.ndarray, results: dict[str, Any]) -> np.ndarray | None:
+        """The box (4,) whose size and place are drawn; None where there is none."""
+        return boxes[np.random.randint(len(boxes))] if len(boxes) else None
+
+    def _zoom(self, anchor: np.ndarray | None, factor: np.ndarray, results: dict[str, Any]) -> np.ndarray:
         """(2,) zoom in x and y relative to the plain resize."""
         low, high = self.zoom_range
         if anchor is not None:
@@ -106,7 +110,7 @@ def _random_shift(
     return shift
 
 
-def _covering_crop(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def covering_crop(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize to cover (height, width) and cut a random part of that size."""
     factor = max(size[0] / image.shape[0], size[1] / image.shape[1])
     height, width = (max(size[k], round(image.shape[k] * factor)) for k in range(2))

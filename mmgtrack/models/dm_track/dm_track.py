@@ -16,7 +16,7 @@ from mmgtrack.models.base import Frame
 from mmgtrack.models.data_preprocessor import View
 from mmgtrack.models.detections import box_limits
 from mmgtrack.models.dm_track.training_objects import annotated_objects, found_objects
-from mmgtrack.models.layers import CorrelationNeck
+from mmgtrack.models.layers import CorrelationNeck, pool_targets
 from mmgtrack.models.pairs import Detections, Pairs
 from mmgtrack.models.query_search import QuerySearchTracker, check_targets
 from mmgtrack.registry import MODELS
@@ -106,7 +106,7 @@ class DMTrack(QuerySearchTracker, SingleStageDetector):
 
     def encode_targets(self, features: Features, boxes: list[Tensor]) -> dict[str, Any]:
         rois = bbox2roi(boxes)
-        pooled = self._pool(features.pyramid, rois)
+        pooled = pool_targets(self.roi_extractor, features.pyramid, boxes)
         parts = [self.neck.encode(pooled)] if self._guides_neck else []
         numbers = torch.cat([*parts, self.bbox_head.encode(pooled)], dim=2)
         templates = pooled.new_zeros((len(rois), 0))
@@ -240,12 +240,6 @@ class DMTrack(QuerySearchTracker, SingleStageDetector):
     @property
     def _guides_neck(self) -> bool:
         return isinstance(self.neck, CorrelationNeck)
-
-    def _pool(self, pyramid: Sequence[Tensor], rois: Tensor) -> Tensor:
-        """The targets' features (M, C, R, R), each from the level of its size."""
-        # mmdet casts boxes to the features' type: in half precision a coordinate of 1000 moves by pixels
-        precise = torch.promote_types(pyramid[0].dtype, torch.float32)
-        return self.roi_extractor([x.to(precise) for x in pyramid], rois)
 
 
 def _array(leaf: Tensor) -> np.ndarray:

@@ -7,6 +7,7 @@ from mmgtrack.models.layers.dynamic_correlation import (
     correlate_pairs,
 )
 from mmgtrack.models.layers.multi_kernel import MultiKernelCorrelation
+from mmgtrack.models.layers.query_pooling import pool_targets
 
 __all__ = [
     'CorrelationNeck',
@@ -14,4 +15,5 @@ __all__ = [
     'MultiKernelCorrelation',
     'correlate',
     'correlate_pairs',
+    'pool_targets',
 ]

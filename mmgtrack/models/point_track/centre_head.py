@@ -1,0 +1,99 @@
+"""The control: a heat map of the target's centre, Gaussians and focal loss, by mmdet's CenterNet head."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from mmdet.models.dense_heads import CenterNetHead
+from mmdet.models.utils import get_local_maximum
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmgtrack.models.detections import keep_best
+from mmgtrack.models.pairs import Detections
+from mmgtrack.registry import MODELS
+
+
+class CentreMaps(NamedTuple):
+    """Of P targets on the finest map, as lists of one: heat (P, 1, H, W) in [0, 1], sizes and offsets
+    (P, 2, H, W) in cells."""
+
+    heat: list[Tensor]
+    sizes: list[Tensor]
+    offsets: list[Tensor]
+
+
+@MODELS.register_module()
+class CentreHead(CenterNetHead):
+    """CenterNet's head (Zhou et al., 2019) on the finest map of a pyramid that knows the target.
+
+    Args:
+        stride: of the first map, the one that is looked at.
+        num_classes: is 1, the target.
+        Everything else as in mmdet's ``CenterNetHead``; test_cfg: ``max_per_img``.
+    """
+
+    def __init__(self, *args: Any, stride: int = 4, num_classes: int = 1, **kwargs: Any) -> None:
+        super().__init__(*args, num_classes=num_classes, **kwargs)
+        self.strides = [stride]
+
+    def forward(self, maps: Sequence[Tensor]) -> CentreMaps:
+        """maps: (P, C, H, W) of all strides, modulated by each target."""
+        heat, sizes, offsets = super().forward(tuple(maps[:1]))
+        return CentreMaps(heat, sizes, offsets)
+
+    @torch.no_grad()
+    def detect(self, outputs: CentreMaps, limits: Tensor) -> Detections:
+        """Boxes at the local maxima of the heat map, best first; limits: (P, 4) of ``box_limits``."""
+        found, cells = self._peaks(outputs, limits)
+        sizes = outputs.sizes[0].flatten(2).to(limits.dtype).transpose(1, 2)
+        half = sizes.take_along_dim(cells[..., None], 1).clamp(min=0) * self.strides[0] / 2
+        boxes = found.boxes + torch.cat([-half, half], 2)
+        boxes = torch.minimum(boxes.clamp(min=0), limits[:, None])
+        return keep_best(boxes, found.scores, found.valid, self.test_cfg['max_per_img'])
+
+    @torch.no_grad()
+    def find_points(self, outputs: CentreMaps, limits: Tensor) -> Detections:
+        """The same centres, as boxes without area."""
+        return self._peaks(outputs, limits)[0]
+
+    def _peaks(self, outputs: CentreMaps, limits: Tensor) -> tuple[Detections, Tensor]:
+        """The best local maxima as boxes without area (P, K, 4), and their cells (P, K)."""
+        heat = outputs.heat[0].to(limits.dtype)
+        y, x = (torch.arange(n, device=limits.device) for n in heat.shape[-2:])
+        stride = self.strides[0]
+        inside = (y[:, None] * stride < limits[:, 3, None, None]) & (x * stride < limits[:, 2, None, None])
+        heat = heat[:, 0].nan_to_num(0).where(inside, heat.new_tensor(-1.0))
+        peaks = get_local_maximum(heat[:, None])[:, 0].where(inside, heat.new_tensor(-1.0)).flatten(1)
+        best, cells = peaks.topk(min(self.test_cfg['max_per_img'], peaks.shape[1]), dim=1)
+        offsets = outputs.offsets[0].flatten(2).to(limits.dtype).transpose(1, 2)
+        corner = torch.stack([cells % len(x), cells.div(len(x), rounding_mode='floor')], 2)
+        points = (corner + offsets.take_along_dim(cells[..., None], 1)) * stride
+        return Detections(points.repeat(1, 1, 2), best.clamp(min=0), best >= 0), cells
+
+    def loss_of_pairs(
+        self,
+        outputs: CentreMaps,
+        truths: list[InstanceData],
+        shapes: Sequence[tuple[int, int]],
+        shares: Tensor,
+    ) -> dict[str, Tensor]:
+        """Losses of P pairs as mmdet has them for one image, weighted by ``shares`` (P,), which sum to 1.
+
+        truths: 0 or 1 boxes a pair; shapes: (h, w) of each pair's image without padding. Padding is
+        background, as in mmdet.
+        """
+        heat, sizes, offsets = (leaf[0].float() for leaf in outputs)
+        padded = tuple(side * self.strides[0] for side in heat.shape[-2:])
+        targets, _ = self.get_targets(
+            [truth.bboxes for truth in truths], [truth.labels for truth in truths], heat.shape, padded
+        )
+        share = shares[:, None, None, None]
+        weight = targets['wh_offset_target_weight'] * share / 2  # two numbers a target (mmdet)
+        return dict(
+            loss_heat=self.loss_center_heatmap(
+                heat, targets['center_heatmap_target'], weight=share.expand_as(heat), avg_factor=1.0
+            ),
+            loss_size=self.loss_wh(sizes, targets['wh_target'], weight, avg_factor=1.0),
+            loss_offset=self.loss_offset(offsets, targets['offset_target'], weight, avg_factor=1.0),
+        )

@@ -1,0 +1,209 @@
+"""One point a target on every level of a pyramid, and the box around it."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import torch
+from mmcv.cnn import ConvModule, DepthwiseSeparableConvModule
+from mmdet.models.utils import get_local_maximum
+from mmengine.model import BaseModule, ModuleList
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mmgtrack.errors import InputError
+from mmgtrack.models.detections import keep_best, suppress
+from mmgtrack.models.pairs import Detections
+from mmgtrack.models.point_track.max_point_loss import cells_of_boxes
+from mmgtrack.registry import MODELS
+
+LARGEST_EXPONENT = 6.0
+"""Of e, for a distance in units of ``size_start``: 400 of them, beyond any frame."""
+
+
+class PointMaps(NamedTuple):
+    """What the head says of P targets, a level.
+
+    points: logits (P, 1, H, W) that a cell's point is on the target; distances: (P, 4, H, W) from it to the
+    left, upper, right and lower side of the box, in network pixels.
+    """
+
+    points: list[Tensor]
+    distances: list[Tensor]
+
+
+@MODELS.register_module()
+class PointHead(BaseModule):
+    """Says of every cell of maps that know the target whether its point is on the target, and what box.
+
+    Every level looks for targets of every size, and each is supervised (deep supervision). What comes out is
+    the mean of their logits on the finest of them: its highest point is the target's, p = sigmoid. The box
+    is the mean of the levels' boxes there, weighted by the softmax of their logits.
+
+    Args:
+        in_channels, feat_channels: of the maps, and of the convolutions.
+        strides: of the maps.
+        stacked_convs: convolutions of a level before its outputs.
+        depthwise: they are depth-wise separable ones.
+        share_levels: one set of convolutions for all levels, instead of one a level.
+        levels: indices of the maps that are looked at; default all.
+        supervise_fused: the mean is supervised too, as one more level.
+        size_start: pixels that distances begin with.
+        norm_cfg: of the convolutions.
+        loss_point: config of ``MaxPointLoss``, or another of its arguments.
+        loss_size: config of one of mmdet's losses of boxes; an object weighs the same whatever its area.
+        test_cfg: ``max_per_img``, ``nms``.
+
+    Raises InputError for levels that are not there.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        feat_channels: int,
+        strides: Sequence[int],
+        stacked_convs: int = 2,
+        depthwise: bool = False,
+        share_levels: bool = False,
+        levels: Sequence[int] | None = None,
+        supervise_fused: bool = True,
+        size_start: float = 24.0,
+        norm_cfg: dict[str, Any] | None = None,
+        loss_point: dict[str, Any] | None = None,
+        loss_size: dict[str, Any] | None = None,
+        train_cfg: Any = None,
+        test_cfg: Any = None,
+        init_cfg: Any = None,
+    ) -> None:
+        del train_cfg  # of mmdet's detectors, which hand it to every head
+        super().__init__(init_cfg or dict(type='Normal', layer='Conv2d', std=0.01))
+        self.levels = sorted(set(range(len(strides)) if levels is None else levels))
+        if not self.levels or not set(self.levels) <= set(range(len(strides))):
+            raise InputError(f'levels must be some of 0 to {len(strides) - 1}, got {levels}')
+        self.strides = [strides[level] for level in self.levels]
+        self.share_levels, self.supervise_fused = share_levels, supervise_fused
+        self.size_start, self.test_cfg = size_start, test_cfg
+        convolution = DepthwiseSeparableConvModule if depthwise else ConvModule
+        widths = [in_channels, *[feat_channels] * stacked_convs]
+        self.towers = ModuleList(
+            nn.Sequential(*(convolution(a, b, 3, padding=1, norm_cfg=norm_cfg) for a, b in pairwise(widths)))
+            for _ in range(1 if share_levels else len(self.levels))
+        )
+        # 5 outputs: the point's logit, and the logarithms of 4 distances
+        self.outputs = ModuleList(nn.Conv2d(widths[-1], 5, 3, padding=1) for _ in self.towers)
+        self.loss_point = MODELS.build(loss_point or dict(type='mmgtrack.MaxPointLoss'))
+        self.loss_size = MODELS.build(loss_size or dict(type='GIoULoss'))
+
+    def forward(self, maps: Sequence[Tensor]) -> PointMaps:
+        """maps: (P, C, H, W) of all strides, modulated by each target."""
+        points, distances = [], []
+        for place, level in enumerate(self.levels):
+            branch = 0 if self.share_levels else place
+            raw = self.outputs[branch](self.towers[branch](maps[level]))
+            precise = raw.to(torch.promote_types(raw.dtype, torch.float32))
+            points.append(precise[:, :1])
+            distances.append(precise[:, 1:].clamp(max=LARGEST_EXPONENT).exp() * self.size_start)
+        return PointMaps(points, distances)
+
+    def fuse(self, points: Sequence[Tensor]) -> Tensor:
+        """The mean logits (P, 1, H, W) on the finest level; cells of others are spread linearly."""
+        height, width = points[0].shape[-2:]
+        spread = [points[0]]
+        for level, stride in zip(points[1:], self.strides[1:], strict=True):
+            # by the strides' ratio, not to a size: the points of cells must not move where maps were padded
+            wide = functional.interpolate(level, scale_factor=stride / self.strides[0], mode='bilinear')
+            spread.append(wide[..., :height, :width])
+        return torch.stack(spread).mean(0)
+
+    @torch.no_grad()
+    def detect(self, outputs: PointMaps, limits: Tensor) -> Detections:
+        """Boxes around the highest points, best first; limits: (P, 4) of ``box_limits``."""
+        found, points = self._peaks(outputs, limits)
+        boxes = self._boxes_at(outputs, points)
+        boxes = torch.cat([torch.minimum(boxes[..., :2], points), torch.maximum(boxes[..., 2:], points)], 2)
+        boxes = torch.minimum(boxes.clamp(min=0), limits[:, None])
+        found = keep_best(boxes, found.scores, found.valid, found.scores.shape[1])
+        keep = suppress(found.boxes, found.valid, self.test_cfg['nms'])
+        return keep_best(found.boxes, found.scores, keep, self.test_cfg['max_per_img'])
+
+    @torch.no_grad()
+    def find_points(self, outputs: PointMaps, limits: Tensor) -> Detections:
+        """The same points as ``detect`` looks at, as boxes without area."""
+        return self._peaks(outputs, limits)[0]
+
+    def _peaks(self, outputs: PointMaps, limits: Tensor) -> tuple[Detections, Tensor]:
+        """The best local maxima as boxes without area (P, K, 4), and as points (P, K, 2) x, y."""
+        logits = self.fuse(outputs.points).to(limits.dtype)
+        y, x = (
+            (torch.arange(n, dtype=limits.dtype, device=limits.device) + 0.5) * self.strides[0]
+            for n in logits.shape[-2:]
+        )
+        inside = (y[:, None] < limits[:, 3, None, None]) & (x < limits[:, 2, None, None])
+        scores = logits[:, 0].sigmoid().nan_to_num(0).where(inside, logits.new_tensor(-1.0))
+        peaks = get_local_maximum(scores[:, None])[:, 0].where(inside, logits.new_tensor(-1.0)).flatten(1)
+        count = min(4 * self.test_cfg['max_per_img'], peaks.shape[1])
+        best, cells = peaks.topk(count, dim=1)
+        points = torch.stack([x[cells % len(x)], y[cells.div(len(x), rounding_mode='floor')]], dim=2)
+        return Detections(points.repeat(1, 1, 2), best.clamp(min=0), best >= 0), points
+
+    def _boxes_at(self, outputs: PointMaps, points: Tensor) -> Tensor:
+        """The levels' boxes (P, K, 4) at points (P, K, 2), weighted by how sure each level is there."""
+        boxes, logits = [], []
+        for scores, distances, stride in zip(*outputs, self.strides, strict=True):
+            columns, rows = (points / stride).long().unbind(-1)
+            cells = (rows * scores.shape[-1] + columns)[:, None]
+            logits.append(scores.flatten(2).gather(2, cells)[:, 0])
+            found = distances.flatten(2).gather(2, cells.expand(-1, 4, -1)).transpose(1, 2)
+            centres = (torch.stack([columns, rows], -1) + 0.5) * stride
+            boxes.append(torch.cat([centres - found[..., :2], centres + found[..., 2:]], -1))
+        weights = torch.stack(logits).softmax(0)
+        return (torch.stack(boxes) * weights[..., None]).sum(0).to(points.dtype)
+
+    def loss_of_pairs(
+        self,
+        outputs: PointMaps,
+        truths: list[InstanceData],
+        shapes: Sequence[tuple[int, int]],
+        shares: Tensor,
+    ) -> dict[str, Tensor]:
+        """Losses of P pairs, weighted by ``shares`` (P,), which sum to 1.
+
+        truths: 0 or 1 boxes a pair; shapes: (h, w) of each pair's image without padding.
+        """
+        boxes = [truth.bboxes for truth in truths]
+        maps, strides = list(outputs.points), list(self.strides)
+        if self.supervise_fused and len(maps) > 1:
+            maps, strides = [*maps, self.fuse(maps)], [*strides, strides[0]]
+        sizes = [
+            self._size_loss(distances, boxes, stride, shapes, shares)
+            for distances, stride in zip(outputs.distances, self.strides, strict=True)
+        ]
+        return dict(
+            loss_point=self.loss_point(maps, boxes, strides, shapes, shares),
+            loss_size=torch.stack(sizes).mean(),
+        )
+
+    def _size_loss(
+        self,
+        distances: Tensor,
+        boxes: Sequence[Tensor],
+        stride: int,
+        shapes: Sequence[tuple[int, int]],
+        shares: Tensor,
+    ) -> Tensor:
+        """Of one level: each target the mean over its cells, so that its area does not count."""
+        cells = cells_of_boxes(boxes, stride, shapes, distances)
+        rows, places = cells.inside.nonzero(as_tuple=True)
+        owners = cells.owners[rows]
+        found = distances.flatten(2).transpose(1, 2)[owners, places]
+        if not len(found):  # nothing to learn, and still part of the graph
+            return distances.sum() * 0
+        width = distances.shape[-1]
+        centres = (torch.stack([places % width, places // width], 1) + 0.5) * stride
+        nowhere = found.new_zeros(1, 4)  # of pairs without a target, which own no cells
+        wanted = torch.cat([box.to(found) if len(box) else nowhere for box in boxes])[owners]
+        decoded = torch.cat([centres - found[:, :2], centres + found[:, 2:]], 1)
+        weight = shares[owners] / cells.inside.sum(1)[rows]
+        loss: Tensor = self.loss_size(decoded, wanted, weight=weight, avg_factor=1.0)
+        return loss
