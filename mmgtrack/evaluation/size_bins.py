@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -60,7 +61,7 @@ class SizeBins:
         if self.names:
             return self.names
         edges = [f'{edge:.3g}' for edge in self.edges]
-        inner = [f'{low}-{high}' for low, high in zip(edges, edges[1:], strict=False)]
+        inner = [f'{low}-{high}' for low, high in pairwise(edges)]
         return (f'< {edges[0]}', *inner, f'>= {edges[-1]}')
 
     def index(self, sizes: np.ndarray) -> np.ndarray:
