@@ -14,6 +14,8 @@ LEAST_TILE = 0.25
 """Of the canvas: sides of the picture that fills a margin, at least; smaller ones make a pattern."""
 LEAST_PART = 0.1
 """Of the picture: sides of the part that a decoy shows, at least."""
+_STREAM = 1_000_000
+"""Goes with a sample's key: from the key alone come source, clip and frames, which would then say the size."""
 
 
 @TRANSFORMS.register_module()
@@ -65,12 +67,15 @@ class RandomTargetSize(RandomZoom):
         self.decoys = decoys
 
     def _anchor(self, boxes: np.ndarray, results: dict[str, Any]) -> np.ndarray | None:
-        return boxes[int(_shared(results)[0] * len(boxes))] if len(boxes) else None
+        if len(boxes) == 0:
+            return None
+        # a number for each target and not one for all: roles may show different ones of them
+        return boxes[np.argmin([_shared(results, int(target)) for target in results['gt_bboxes_labels']])]
 
     def _zoom(self, anchor: np.ndarray | None, factor: np.ndarray, results: dict[str, Any]) -> np.ndarray:
         height, width = self.rule.new_size(results['img'].shape[:2])
         limits = np.log([self.min_size, max(self.min_size, np.sqrt(self.max_share * height * width))])
-        size = limits[0] + _shared(results)[1] * (limits[1] - limits[0])
+        size = limits[0] + _shared(results) * (limits[1] - limits[0])
         reach = np.log(self.change)
         size = float(np.exp(np.clip(size + np.random.uniform(-reach, reach), *limits)))
         limit = np.log1p(self.stretch)
@@ -132,6 +137,6 @@ def _mirrored(index: np.ndarray, length: int) -> np.ndarray:
     return np.minimum(index % (2 * length), 2 * length - 1 - index % (2 * length))
 
 
-def _shared(results: dict[str, Any]) -> np.ndarray:
-    """(2,) in [0, 1) that all roles of a sample have in common."""
-    return np.random.default_rng(results['sample_key']).random(2)
+def _shared(results: dict[str, Any], *what: int) -> float:
+    """A number in [0, 1) that all roles of a sample have in common, for each ``what`` another."""
+    return float(np.random.default_rng((*results['sample_key'], _STREAM, *what)).random())
