@@ -11,7 +11,7 @@ import torch
 from mmgtrack.datasets import ClipDataset
 from mmgtrack.datasets.image_size import image_size
 from mmgtrack.datasets.sequence import Reader
-from mmgtrack.errors import DataError
+from mmgtrack.errors import DataError, InputError
 from mmgtrack.evaluation.size_bins import (
     COCO_CLASSES,
     RELATIVE_CLASSES,
@@ -68,18 +68,27 @@ def sizes_in(reader: Reader, name: str, resize: ResizeRule | None, report: Repor
 
 
 def sizes_drawn(
-    dataset: ClipDataset, name: str, count: int, resize: ResizeRule | None, report: Report
+    dataset: ClipDataset,
+    name: str,
+    roles: Sequence[str],
+    count: int,
+    resize: ResizeRule | None,
+    report: Report,
 ) -> list[TargetSizes]:
     """Of the targets in the first ``count`` samples, apart for each role, which is added to the name.
 
-    resize: as in ``sizes_in``, for frames that no pipeline has resized.
+    resize: as in ``sizes_in``, for frames that no pipeline has resized. Raises InputError for a role that
+    the samples do not have.
     """
-    parts: dict[str, list[tuple[np.ndarray, tuple[int, int]]]] = {role: [] for role in dataset.roles}
+    unknown = next((role for role in roles if role not in dataset.roles), None)
+    if unknown is not None:
+        raise InputError(f'{name} has the roles {", ".join(dataset.roles)}, got {unknown!r}')
+    parts: dict[str, list[tuple[np.ndarray, tuple[int, int]]]] = {role: [] for role in roles}
     for number in range(count):
         sample = dataset[number]
-        for role, image in sample['inputs'].items():
+        for role, found in parts.items():
             boxes = sample['data_samples'].instances[role].bboxes.numpy()
-            parts[role].append((boxes, tuple(image.shape[-2:])))
+            found.append((boxes, tuple(sample['inputs'][role].shape[-2:])))
         report(number + 1, count)
     return [_joined(f'{name}, {role}', found, resize) for role, found in parts.items()]
 

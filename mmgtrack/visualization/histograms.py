@@ -37,7 +37,9 @@ def plot_histograms(panels: Sequence[HistogramPanel], title: str, path: Path) ->
             for mark in panel.marks:
                 axes.axvline(mark, color='0.5', linestyle='--', linewidth=0.8)
             first, last = panel.edges[0], panel.edges[-1]
-            axes.set(xlabel=panel.x_label, ylabel='targets a bin, %', xscale='log', xlim=(first, last))
+            axes.set_xscale('log', base=2)
+            axes.xaxis.set_major_formatter('{x:.3g}')
+            axes.set(xlabel=panel.x_label, ylabel='targets a bin, %', xlim=(first, last))
             for name, place in _places(panel):
                 # above the axes, where no line is
                 axes.text(

@@ -162,8 +162,10 @@ def test_boxes_frame_their_pixels(box: tuple[int, int, int, int], tmp_path: Path
         assert drawn.min() >= 0 and (drawn[2:] <= (160, 120)).all() and not out['gt_ignore_flags'].any()
         if (drawn[2:] - drawn[:2]).min() > 2.5:  # else its colour has mixed with the ground's
             zoom = (drawn[2] - drawn[0]) / (box[2] - box[0])
-            # OpenCV rounds places in the stored picture to a 32nd of its pixels
-            np.testing.assert_allclose(drawn, extent_of_colour(out['img']), atol=1 + zoom / 32)
+            # OpenCV rounds places in the stored picture to a 32nd of its pixels; a picture shrunk to a
+            # few pixels blurs over half a pixel more
+            atol = 1 + max(zoom / 32, 0.5 * (zoom < 0.1))
+            np.testing.assert_allclose(drawn, extent_of_colour(out['img']), atol=atol)
 
 
 @given(

@@ -62,7 +62,8 @@ def measure(args: argparse.Namespace) -> Iterator[TargetSizes]:
         name = f'{Path(path).stem}, stored' if stored else Path(path).stem
         resize = args.resize if stored else None
         report = Countdown('samples')
-        yield from sizes_drawn(training_data(path, stored), name, args.samples, resize, report)
+        dataset = training_data(path, stored)
+        yield from sizes_drawn(dataset, name, args.roles or dataset.roles, args.samples, resize, report)
 
 
 def renamed(all_found: list[TargetSizes], names: list[str] | None) -> list[TargetSizes]:
@@ -110,6 +111,7 @@ def parse_args() -> argparse.Namespace:
     add('--stored', metavar='CONFIG', nargs='+', default=[], help='samples of configs as they are stored')
     add('--drawn', metavar='CONFIG', nargs='+', default=[], help='samples of configs as they train')
     add('--samples', metavar='N', type=int, default=500, help='of each config (default: %(default)s)')
+    add('--roles', metavar='ROLE', nargs='+', help='of the samples, such as search (default: all)')
     add('--resize', metavar='LONG,SHORT', type=sides, help='sides that stored frames count as')
     add(
         '--names', metavar='NAME', nargs='+', help='what to call them, in the order in which they are printed'
