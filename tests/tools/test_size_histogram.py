@@ -72,7 +72,7 @@ def test_drawn_sizes_end_in_picture_and_tables(
     files = ['--plot', 'sizes.png', '--table', 'sizes.md', '--json', 'sizes.json']
     run(monkeypatch, '--drawn', 'train.py', '--data', 'folder=data', '--samples', 60, *files)
     data, query, search = json.loads((tree / 'sizes.json').read_text())
-    assert [r['name'] for r in (data, query, search)] == ['folder', 'train, query', 'train, search']
+    assert [r['name'] for r in (data, query, search)] == ['folder=data', 'train, query', 'train, search']
     # log-uniform from 30 or 4 up to half of 96x72
     for report, low in ((query, 30), (search, 4)):
         middle = np.sqrt(low * np.sqrt(96 * 72 / 2))
@@ -117,10 +117,10 @@ def test_names_and_vector_pictures(tree: Path, monkeypatch: pytest.MonkeyPatch) 
         (['--drawn', 'train.py', '--roles', 'target'], "has the roles query, search, got 'target'"),
         (['--data', 'folder=data', '--resize', '3'], 'expects LONG,SHORT'),
         (['--data', 'folder=data', '--resize', '3,5'], 'expects LONG,SHORT'),
-        (['--data', 'folder=data', '--names', 'a', 'b'], '--names needs 1 names, for folder; got 2'),
+        (['--data', 'folder=data', '--names', 'a', 'b'], '--names needs 1 names, for folder=data; got 2'),
         (['--data', 'folder=data', '--plot', 'sizes.jpg'], 'a picture ends in'),
         (['--data', 'folder=data', '--table', 'nowhere/sizes.md'], 'nowhere'),
-        (['--data', 'folder=absent'], 'absent shows no target'),
+        (['--data', 'folder=absent'], 'folder=absent shows no target'),
     ],
 )
 def test_mistakes_end_in_one_line(

@@ -56,8 +56,8 @@ def open_reader(word: str) -> Reader:
 def measure(args: argparse.Namespace) -> Iterator[TargetSizes]:
     """Everything that was asked for, in the order of the options."""
     for word in args.data:
-        reader = open_reader(word)
-        yield sizes_in(reader, Path(word.partition('=')[0]).stem, args.resize, Countdown('sequences'))
+        name = Path(word).stem if word.endswith('.py') else word
+        yield sizes_in(open_reader(word), name, args.resize, Countdown('sequences'))
     for path, stored in [*((path, True) for path in args.stored), *((path, False) for path in args.drawn)]:
         name = f'{Path(path).stem}, stored' if stored else Path(path).stem
         resize = args.resize if stored else None
