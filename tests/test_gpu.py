@@ -86,7 +86,9 @@ def test_dmtracks_losses_on_the_device() -> None:
     assert all(p.grad is not None and p.grad.is_cuda for p in device.parameters() if p.requires_grad)
 
 
-RECORDED = [f'oracles/test_{system}.py' for system in ('globaltrack', 'dmtrack', 'point_track', 'guided', 'stark')]
+RECORDED = [
+    f'oracles/test_{system}.py' for system in ('globaltrack', 'dmtrack', 'point_track', 'guided', 'stark')
+]
 
 
 @pytest.mark.parametrize('tests', ['test_contract.py', *RECORDED])

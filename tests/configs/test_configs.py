@@ -1,7 +1,7 @@
 """Every config of this repository parses; GlobalTrack's train, test and track, and say what the next needs.
 
-test_stark_configs.py, test_dmtrack_configs.py, test_point_track_configs.py and test_guided_configs.py have the
-same for the others.
+test_stark_configs.py, test_dmtrack_configs.py, test_point_track_configs.py and test_guided_configs.py have
+the same for the others.
 """
 
 from collections.abc import Iterator

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from mmdet.models.layers import ExpMomentumEMA
-from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import nn
 
@@ -23,6 +22,7 @@ from tests.models.test_dm_track_modes import HIDDEN, NOBODY, SEEN, batch_for
 from tests.trackers import TRACKERS, small_centre_track, small_point_track
 
 SOME = dict(query=3, search=1)
+STEPS = 100
 LOSSES = {
     small_point_track: {'loss_point', 'loss_size'},
     small_centre_track: {'loss_heat', 'loss_size', 'loss_offset'},
@@ -48,12 +48,8 @@ def test_every_parameter_takes_part(make: Any, sample: dict[str, int]) -> None:
     assert set(losses) == LOSSES[make]
     tracker.parse_losses(losses)[0].backward()
     learns = {name: value for name, value in tracker.named_parameters() if value.requires_grad}
-    without = {name for name, value in learns.items() if value.grad is None}
-    # CenterNet's head looks at the finest map alone
-    unused = ('neck.neck.fpn_convs.1', 'neck.neck.fpn_convs.2', 'neck.neck.fpn_convs.3')
-    assert all(name.startswith(unused) for name in without)
-    assert bool(without) == (make is small_centre_track)
-    assert all(value.grad.isfinite().all() for value in learns.values() if value.grad is not None)
+    assert [name for name, value in learns.items() if value.grad is None] == []
+    assert all(value.grad.isfinite().all() for value in learns.values())
     if sample is HIDDEN:
         assert not any(value for name, value in losses.items() if name in ('loss_size', 'loss_offset'))
 
@@ -142,7 +138,7 @@ def test_points_are_places_in_the_frame(make: Any) -> None:
     assert points.boxes.shape[:2] == points.scores.shape[:2] == (2, 3)
     assert torch.equal(points.boxes[..., :2], points.boxes[..., 2:])
     at = points.boxes[points.valid][:, :2]
-    assert (at >= 0).all() and (at < torch.tensor([192, 128])).all()
+    assert (at >= 0).all() and (at <= torch.tensor([192, 128])).all()
     if make is small_point_track:  # centres of the finest cells
         assert (at % 8 == 4).all()
     assert (points.scores.diff(dim=2) <= 0).all() and points.valid[:, :, 0].all()
@@ -308,20 +304,17 @@ def test_a_few_small_targets_are_learnt(make: Any) -> None:
     ]
     tracker = make()
     average = ExpMomentumEMA(tracker, momentum=0.1, gamma=5)
-    wrapper = OPTIM_WRAPPERS.build(
-        dict(
-            type='mmgtrack.CPUAmpOptimWrapper',
-            optimizer=torch.optim.AdamW(tracker.parameters(), lr=3e-3),
-            clip_grad=dict(max_norm=10),
-        )
-    )
+    optimizer = torch.optim.AdamW(tracker.parameters(), lr=3e-3)
+    rate = torch.optim.lr_scheduler.LinearLR(optimizer, 1, end_factor=0.02, total_iters=STEPS)
+    wrapper = OPTIM_WRAPPERS.build(dict(type='mmgtrack.CPUAmpOptimWrapper', optimizer=optimizer))
     before = hits(tracker, clips)
     batch = small_pairs(tracker, clips)
-    for _ in range(80):
+    for _ in range(STEPS):
         tracker.train()
         with wrapper.optim_context(tracker):
             loss, _ = tracker.parse_losses(tracker(**batch, mode='loss'))
         wrapper.update_params(loss)
         average.update_parameters(tracker)
+        rate.step()
     assert before < 0.7
     assert hits(tracker.eval(), clips) == hits(average.module.eval(), clips) == 1

@@ -27,15 +27,14 @@ clip_search = [
     dict(type='mmgtrack.RandomBlur', prob=0.1, max_length=4),
     dict(type='mmgtrack.RandomJPEG', prob=0.2),
 ]
-clip_sources = _base_.clip_dataloader['dataset']['sources']
-# smaller objects show nothing to learn from, larger ones leave nothing to search
-clip_sources[0] = dict(clip_sources[0], min_side=6, max_share=0.8)
+clip_images, *clip_videos = _base_.clip_dataloader['dataset']['sources']
 clip_dataloader = dict(
     dataset=dict(
-        sources=clip_sources,
+        # smaller objects show nothing to learn from, larger ones leave nothing to search
+        sources=[dict(clip_images, min_side=6, max_share=0.8), *clip_videos],
         sampler=dict(
             # targets that are away teach presence; a frame of another clip fills the margins
             _delete_=True, type='mmgtrack.ClipSampler', max_gap=300, negative_prob=0.1, max_instances=4),
         pipelines=dict(query=clip_query, search=clip_search),
         min_box_side=1.5))  # of 4 pixels squared, in any shape
-del clip_scale, clip_photometric, clip_size, clip_query, clip_search, clip_sources
+del clip_scale, clip_photometric, clip_size, clip_query, clip_search, clip_images, clip_videos

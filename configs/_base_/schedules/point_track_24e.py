@@ -1,4 +1,4 @@
-"""24 epochs of SGD for PointTrack at its large size. Ours: as many pairs as GlobalTrack's two stages together.
+"""24 epochs of SGD for the large PointTrack. Ours: as many pairs as GlobalTrack's two stages together.
 
 Rate, batch and warm-up are those of globaltrack_12e.py.
 """

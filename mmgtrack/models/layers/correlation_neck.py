@@ -63,7 +63,7 @@ class CorrelationNeck(BaseModule):
         return maps
 
     def fold(self) -> None:
-        """For inference: multiply f_out into each target's kernel, where there is one (``DynamicCorrelation``)."""
+        """For inference: multiply f_out, where there is one, into each target's kernel."""
         for correlation in self.correlations:
             correlation.folds_queries = True
 
