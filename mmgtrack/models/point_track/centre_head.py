@@ -69,6 +69,7 @@ class CentreHead(CenterNetHead):
         offsets = outputs.offsets[0].flatten(2).to(limits.dtype).transpose(1, 2)
         corner = torch.stack([peaks.columns, peaks.rows], 2)
         points = (corner + offsets.take_along_dim(cells[..., None], 1)) * stride
+        points = torch.minimum(points.clamp(min=0), limits[:, None, :2])  # offsets may leave the frame
         valid = peaks.valid & points.isfinite().all(-1)
         return Detections(points.repeat(1, 1, 2), peaks.scores, valid), cells
 
