@@ -59,7 +59,7 @@ class FrameRows:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f'expected the rows of frames: {error!r}') from error
-        if len({len(column) for column in vars(rows).values()}) != 1:
+        if {column.shape for column in vars(rows).values()} != {(rows.sizes.size,)}:
             raise DataError('expected columns of frames of one length')
         return rows
 
