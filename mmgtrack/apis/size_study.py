@@ -104,6 +104,23 @@ def measure_source(
     return FrameRows.cat(found), problems
 
 
+def measured_rows(path: Path, source: StudySource) -> FrameRows | None:
+    """What ``measure_source`` has kept of a whole source; None where clips are missing, or it is of others.
+
+    Raises DataError for a damaged file.
+    """
+    head, *lines = _lines(path) or ['{}']
+    clips = _read_clips(path, lines) if json.loads(head).get('source') == _plain(source.settings) else {}
+    if not set(source.names) <= set(clips):
+        return None
+    return FrameRows.cat([clips[name] for name in source.names])
+
+
+def _plain(settings: Mapping[str, Any]) -> Any:
+    """As JSON has them."""
+    return json.loads(json.dumps(settings))
+
+
 def measure_clip(tracker: Tracker, clip: StudyClip) -> FrameRows:
     """Follow the targets of a clip from its first frame on."""
     state = tracker.encode(clip.frames[0], clip.boxes[0])

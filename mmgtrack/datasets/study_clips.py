@@ -9,7 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor
 
+from mmgtrack.datasets.catalogue import DATA_SETS, find_data_set, reader_config
 from mmgtrack.datasets.clip_dataset import ClipDataset
+from mmgtrack.datasets.data_root import default_data_folder
 from mmgtrack.datasets.sequence import Reader, Sequence, read_frame
 from mmgtrack.datasets.synthetic import synthetic_clip
 from mmgtrack.errors import DataError, InputError
@@ -21,6 +23,10 @@ QUERY_CHANGE = 2.0
 """Factor by which a query's size may differ from the search image's, as in point_demo_data.py."""
 FRAME_SIZE = (480, 640)
 """(height, width) of drawn clips."""
+STILL_IMAGES = dict(type='mmgtrack.CocoImages', min_side=6, max_share=0.8)
+"""Reader of a folder with still images, as in demo_data.py."""
+VIDEOS = dict(type='mmgtrack.SequenceFolder')
+"""Reader of a folder with sequences."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,6 +188,16 @@ class DrawnClips:
             clip.present,
             np.ones_like(clip.present),  # type: ignore[arg-type]
         )
+
+
+def reader_of(data: str, root: str | None, of_folder: Mapping[str, Any]) -> dict[str, Any]:
+    """Config of what reads a data set by name, from ``root`` or where the catalogue looks, or a folder.
+
+    of_folder: STILL_IMAGES or VIDEOS. Raises InputError for an unknown name with a root.
+    """
+    if root is not None or data.casefold() in {data_set.name for data_set in DATA_SETS}:
+        return reader_config(data, root or default_data_folder() / find_data_set(data).folder)
+    return dict(of_folder, root=data)
 
 
 class FrameFiles(Items[np.ndarray]):

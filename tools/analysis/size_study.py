@@ -18,25 +18,27 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import mmgtrack  # noqa: F401  (the operator stand-in must be in place before mmdet is imported)
 from mmgtrack import Tracker
 from mmgtrack.apis.size_study import measure_source
 from mmgtrack.cli.tools import run_tool
 from mmgtrack.countdown import Countdown
-from mmgtrack.datasets.catalogue import DATA_SETS, find_data_set, reader_config
-from mmgtrack.datasets.data_root import default_data_folder
-from mmgtrack.datasets.study_clips import DrawnClips, PairClips, StudySource, VideoClips
+from mmgtrack.datasets.study_clips import (
+    STILL_IMAGES,
+    VIDEOS,
+    DrawnClips,
+    PairClips,
+    StudySource,
+    VideoClips,
+    reader_of,
+)
 from mmgtrack.errors import InputError
 from mmgtrack.evaluation.size_bins import STUDY_BINS, SizeBins
 from mmgtrack.evaluation.size_study import MEASURES, SizeSummary, as_dict, as_markdown, summarise
 from mmgtrack.files import replacing
 from mmgtrack.formats.json_file import write_json
 from mmgtrack.visualization.size_curves import SizePanel, plot_by_size
-
-STILL_IMAGES = dict(type='mmgtrack.CocoImages', min_side=6, max_share=0.8)  # as in demo_data.py
-FOLDERS = dict(type='mmgtrack.SequenceFolder')
 
 
 @dataclass(frozen=True)
@@ -104,21 +106,13 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def reader_of(data: str, root: str | None, folder: Mapping[str, Any]) -> dict[str, Any]:
-    """Config of what reads a data set by name, or a folder."""
-    if root is not None or data.casefold() in {data_set.name for data_set in DATA_SETS}:
-        place = root or default_data_folder() / find_data_set(data).folder
-        return reader_config(data, place)
-    return dict(folder, root=data)
-
-
 def source_of(args: argparse.Namespace) -> StudySource:
     if args.synthetic:
         return DrawnClips(args.sides, args.seeds, args.look_alikes)
     if args.pairs is not None:
         reader = reader_of(args.pairs, args.data_root, STILL_IMAGES)
         return PairClips(reader, args.num_pairs, args.canvas, args.seed)
-    return VideoClips(reader_of(args.videos, args.data_root, FOLDERS), args.sequences)
+    return VideoClips(reader_of(args.videos, args.data_root, VIDEOS), args.sequences)
 
 
 def check(args: argparse.Namespace) -> None:
