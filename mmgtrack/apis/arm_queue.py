@@ -27,6 +27,8 @@ from mmgtrack.formats.json_file import write_json
 LOCK = 'lock'
 DONE = 'trained.json'
 LOG = 'train.log'
+UNVALIDATED = dict.fromkeys(('val_cfg', 'val_dataloader', 'val_evaluator'))
+"""Changes of a config: what comes out is measured here."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,8 @@ def train(run: Run, plan: Plan, lock: int) -> None:
     before = _trained(folder)
     if before not in (None, digest):
         raise InputError(
-            f'{folder} was trained by another config or number of steps: remove it, or give another --work-dir'
+            f'{folder} was trained by another config or number of steps: remove it, or give '
+            'another --work-dir'
         )
     if before is not None and find_weights_of(run, plan) is not None:
         return
@@ -147,12 +150,13 @@ def train(run: Run, plan: Plan, lock: int) -> None:
         'mmgtrack',
         'train',
         str(run.config),
+        '--resume',
         '--work-dir',
         str(folder),
-        '--resume',
     ]
     words += ['--device', plan.device] if plan.device is not None else []
-    words += ['--cfg-options', *(f'{key}={value}' for key, value in run_options(run, plan).items())]
+    options = run_options(run, plan) | UNVALIDATED
+    words += ['--cfg-options', *(f'{key}={value}' for key, value in options.items())]
     with (folder / LOG).open('ab') as log:
         status = subprocess.run(words, stdout=log, stderr=log, pass_fds=[lock], check=False).returncode
     if status != 0:

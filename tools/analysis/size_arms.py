@@ -81,9 +81,7 @@ def read_experiments(path: Path, names: list[str] | None) -> list[Experiment]:
             arms = {arm: config_file(config) for arm, config in content['arms'].items()}
             found.append(Experiment(name, content['title'], content['base'], arms))
         except (KeyError, TypeError, AttributeError) as error:
-            raise InputError(
-                f'{path}: {name} needs a title, a base and arms with configs: {error!r}'
-            ) from error
+            raise InputError(f'{path}: {name} needs title, base and arms with configs: {error!r}') from error
         if content['base'] not in arms:
             raise InputError(f'{path}: the base {content["base"]!r} of {name} is none of its arms')
     if not found:
@@ -143,9 +141,8 @@ def write(experiment: Experiment, kind: str, arms: Mapping[str, Seeds], out: Pat
     text = f'# {experiment.title}\n\n{as_markdown(arms, experiment.base)}'
     with replacing(stem.with_suffix('.md')) as file:
         file.write(text.encode())
-    write_json(
-        dict(title=experiment.title, base=experiment.base, arms=as_dict(arms)), stem.with_suffix('.json')
-    )
+    content = dict(title=experiment.title, base=experiment.base, arms=as_dict(arms))
+    write_json(content, stem.with_suffix('.json'))
     found = {name: by_seed(seeds) for name, seeds in arms.items() if seeds}
     first = next(iter(next(iter(found.values())).values()))
     chance = [line.size for line in first.lines], [line.chance for line in first.lines]
