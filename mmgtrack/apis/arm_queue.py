@@ -9,9 +9,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 
 from mmgtrack.apis.ablation import Row, find_row_weights
@@ -57,7 +59,7 @@ class Run:
         return f'{self.config.stem}_seed{self.seed}'
 
 
-def run_options(run: Run, plan: Plan) -> dict[str, Any]:
+def run_options(run: Run, steps: int | None) -> dict[str, Any]:
     """What differs from the config: seeds of weights, data and model, and the number of steps."""
     config = load_config(run.config)[1]
     seeds = ['randomness.seed', 'train_dataloader.dataset.seed']
@@ -67,16 +69,21 @@ def run_options(run: Run, plan: Plan) -> dict[str, Any]:
         if hook['type'] == 'mmgtrack.SeedHook'
     ]
     options = dict.fromkeys(seeds, run.seed)
-    if plan.steps is not None:
-        samples = plan.steps * config.train_dataloader.batch_size
+    if steps is not None:
+        samples = steps * config.train_dataloader.batch_size
         options |= {'train_dataloader.dataset.num_samples': samples, 'train_cfg.max_epochs': 1}
     return options
 
 
 def digest_of(run: Run, plan: Plan) -> str:
     """Of all that the run's config says, wherever the data lie: equal ones train the same."""
+    return _digest(run, plan.steps)
+
+
+@cache
+def _digest(run: Run, steps: int | None) -> str:
     config: Config = load_config(run.config)[1]
-    config.merge_from_dict(run_options(run, plan))
+    config.merge_from_dict(run_options(run, steps))
     text: str = config.pretty_text
     root = config.get('data_root')
     return hashlib.sha256((text.replace(root, '') if root else text).encode()).hexdigest()
@@ -155,7 +162,7 @@ def train(run: Run, plan: Plan, lock: int) -> None:
         str(folder),
     ]
     words += ['--device', plan.device] if plan.device is not None else []
-    options = run_options(run, plan) | UNVALIDATED
+    options = run_options(run, plan.steps) | UNVALIDATED
     words += ['--cfg-options', *(f'{key}={value}' for key, value in options.items())]
     with (folder / LOG).open('ab') as log:
         status = subprocess.run(words, stdout=log, stderr=log, pass_fds=[lock], check=False).returncode
@@ -190,7 +197,8 @@ def _measure(run: Run, plan: Plan, kind: str, source: StudySource) -> None:
     path = plan.work_dir / run.name / f'{kind}.jsonl'
     if measured_rows(path, source) is not None:
         return
-    tracker = Tracker(run.config, find_weights_of(run, plan), plan.device or 'cpu')
+    device = plan.device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    tracker = Tracker(run.config, find_weights_of(run, plan), device)
     _, problems = measure_source(tracker, source, path, Countdown(f'{kind} of {run.name}'))
     if problems:
         raise DataError(f'{len(problems)} of {len(source.names)} clips were not tracked: {problems[0]}')

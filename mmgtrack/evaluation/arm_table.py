@@ -25,8 +25,8 @@ def spread(values: list[float]) -> Bounded:
 
 
 def by_seed(seeds: Seeds, bins: SizeBins = STUDY_BINS) -> dict[int, SizeSummary]:
-    """Numbers of each training."""
-    return {seed: summarise(rows, bins) for seed, rows in sorted(seeds.items())}
+    """Numbers of each training, without bounds: what counts here is how far the seeds lie apart."""
+    return {seed: summarise(rows, bins, bounded=False) for seed, rows in sorted(seeds.items())}
 
 
 def curve(summaries: Mapping[int, SizeSummary], measure: str) -> tuple[list[float], list[Bounded]]:

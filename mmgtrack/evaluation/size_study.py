@@ -1,6 +1,6 @@
 """How well trackers do against the size of their target: hits, overlaps and presence by size."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -122,24 +122,29 @@ class SizeSummary:
     judged_shown: Bounded
 
 
-def summarise(rows: FrameRows, bins: SizeBins = STUDY_BINS) -> SizeSummary:
-    """All numbers of one tracker, by size."""
+def summarise(rows: FrameRows, bins: SizeBins = STUDY_BINS, bounded: bool = True) -> SizeSummary:
+    """All numbers of one tracker, by size. bounded: False: means alone, their bounds are nan."""
+    mean = mean_with_bounds if bounded else _mean_alone
     shown, absent = rows[rows.is_shown], rows[~rows.is_shown]
     places = bins.index(shown.sizes)
     return SizeSummary(
-        lines=tuple(_line(shown[places == place], label) for place, label in enumerate(bins.labels)),
-        total=_line(shown, 'all'),
+        lines=tuple(_line(shown[places == place], label, mean) for place, label in enumerate(bins.labels)),
+        total=_line(shown, 'all', mean),
         correlation=correlation(shown),
         absent=len(absent),
         shown=len(shown),
-        judged_absent=mean_with_bounds(~absent.judged * 1.0, absent.units),
-        judged_shown=mean_with_bounds(shown.judged * 1.0, shown.units),
+        judged_absent=mean(~absent.judged * 1.0, absent.units),
+        judged_shown=mean(shown.judged * 1.0, shown.units),
     )
 
 
-def _line(rows: FrameRows, label: str) -> SizeLine:
+def _mean_alone(values: np.ndarray, units: np.ndarray) -> Bounded:
+    return float(values.mean()) if len(values) else float('nan'), float('nan'), float('nan')
+
+
+def _line(rows: FrameRows, label: str, mean: Callable[..., Bounded]) -> SizeLine:
     """Of frames that show their target."""
-    measures = {name: mean_with_bounds(rows.measure(name), rows.units) for name in MEASURES}
+    measures = {name: mean(rows.measure(name), rows.units) for name in MEASURES}
     return SizeLine(
         label=label,
         frames=len(rows),

@@ -14,18 +14,8 @@ from mmgtrack.datasets import synthetic_clip
 from mmgtrack.datasets.study_clips import DrawnClips, StudyClip
 from mmgtrack.errors import DataError, OutputError
 from mmgtrack.evaluation.success import iou
+from tests.tools.small_points import SMALL_POINTS
 from tests.trackers import CONFIGS, SMALL
-
-SMALL_POINTS = {
-    'model.data_preprocessor.resize': (96, 72),
-    'model.backbone.widen_factor': 0.25,
-    'model.neck.neck.in_channels': [8, 8, 24, 40],
-    'model.neck.neck.out_channels': 16,
-    'model.roi_extractor.out_channels': 16,
-    'model.bbox_head.in_channels': 16,
-    'model.bbox_head.feat_channels': 16,
-    'model.batch_frames': 2,
-}
 
 
 def small_config(folder: Path, name: str = 'point_track_mobilenetv2_lite') -> Path:

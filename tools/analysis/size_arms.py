@@ -28,7 +28,7 @@ from mmgtrack.datasets.data_root import default_data_folder
 from mmgtrack.datasets.study_clips import STILL_IMAGES, VIDEOS, PairClips, StudySource, VideoClips, reader_of
 from mmgtrack.errors import InputError, MMGTrackError
 from mmgtrack.evaluation.arm_table import Seeds, as_dict, as_markdown, by_seed, curve
-from mmgtrack.evaluation.size_study import MEASURES
+from mmgtrack.evaluation.size_study import MEASURES, FrameRows
 from mmgtrack.files import replacing
 from mmgtrack.formats.json_file import write_json
 from mmgtrack.packaged_configs import PREFIX, find_config, run_config, suggest
@@ -157,23 +157,39 @@ def write(experiment: Experiment, kind: str, arms: Mapping[str, Seeds], out: Pat
     plot_by_size(panels, experiment.title, stem.with_suffix('.png'))
 
 
-def write_all(
-    experiments: list[Experiment], equal: Mapping[Path, Path], seeds: list[int], plan: Plan, out: Path
-) -> None:
-    """All experiments of which something was measured."""
-    with waiting_for_lock(out):
-        for experiment in experiments:
-            for kind in plan.sources:
-                arms = {
-                    name: {
-                        seed: rows
-                        for seed in seeds
-                        if (rows := results(Run(equal[config], seed), plan, kind)) is not None
-                    }
-                    for name, config in experiment.arms.items()
-                }
-                if any(arms.values()):
-                    write(experiment, kind, arms, out)
+class Board:
+    """What was measured so far, and the tables of it, which other processes may write, too."""
+
+    def __init__(self, experiments: list[Experiment], seeds: list[int], plan: Plan, out: Path) -> None:
+        self.experiments, self.seeds, self.plan, self.out = experiments, seeds, plan, out
+        configs = [config for each in experiments for config in each.arms.values()]
+        self.trained_as = first_of_equal(configs, plan)
+        self._found: dict[tuple[str, str], FrameRows] = {}
+
+    def write(self, config: Path) -> None:
+        """The tables of the experiments that have a config, by all that was measured for them."""
+        with waiting_for_lock(self.out):
+            for experiment in self.experiments:
+                if config not in (self.trained_as[own] for own in experiment.arms.values()):
+                    continue
+                for kind in self.plan.sources:
+                    arms = {name: self._seeds(own, kind) for name, own in experiment.arms.items()}
+                    if any(arms.values()):
+                        write(experiment, kind, arms, self.out)
+
+    def _seeds(self, config: Path, kind: str) -> Seeds:
+        runs = {seed: Run(self.trained_as[config], seed) for seed in self.seeds}
+        found = {seed: self._rows(run, kind) for seed, run in runs.items()}
+        return {seed: rows for seed, rows in found.items() if rows is not None}
+
+    def _rows(self, run: Run, kind: str) -> FrameRows | None:
+        key = (run.name, kind)
+        if key not in self._found:
+            rows = results(run, self.plan, kind)
+            if rows is None:
+                return None
+            self._found[key] = rows
+        return self._found[key]
 
 
 def main() -> None:
@@ -183,8 +199,8 @@ def main() -> None:
     experiments = read_experiments(args.tables, args.experiments)
     plan = Plan(args.work_dir, sources_of(args), args.device, args.steps)
     seeds, out = list(dict.fromkeys(args.seeds)), args.out or args.work_dir / 'tables'
-    equal = first_of_equal(chosen(experiments, None), plan)
-    wanted = dict.fromkeys(equal[config] for config in chosen(experiments, args.arms))
+    board = Board(experiments, seeds, plan, out)
+    wanted = dict.fromkeys(board.trained_as[config] for config in chosen(experiments, args.arms))
     runs = [Run(config, seed) for seed in seeds for config in wanted]
     failed, busy = [], []
     for number, run in enumerate(runs, start=1):
@@ -197,7 +213,7 @@ def main() -> None:
             failed.append(f'{run.name}: {" ".join(str(error).split())}')
             print(failed[-1], flush=True)
             continue
-        write_all(experiments, equal, seeds, plan, out)
+        board.write(run.config)
     print(f'tables and plots: {out}')
     for line in failed:
         print(f'failed: {line}')
