@@ -197,7 +197,7 @@ def test_a_damaged_mark_is_named(place: Path, tmp_path: Path) -> None:
     run = Run(place / 'one.py', 0)
     (tmp_path / run.name).mkdir()
     (tmp_path / run.name / 'trained.json').write_text('{')
-    with pytest.raises(DataError, match='trained.json is damaged: remove'):
+    with pytest.raises(DataError, match='is damaged: remove'):
         do_run(run, Plan(tmp_path, {}, 'cpu', 1))
     with pytest.raises(InputError, match='another config'):
         (tmp_path / run.name / 'trained.json').write_text('{"config": "0"}')
