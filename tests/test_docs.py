@@ -30,7 +30,9 @@ TOOLS = (
     'tools/analysis/meta_learning.py',
     'tools/analysis/re_id.py',
     'tools/analysis/recall.py',
+    'tools/analysis/size_arms.py',
     'tools/analysis/size_histogram.py',
+    'tools/analysis/size_study.py',
     'tools/analysis/training_log.py',
 )
 FLAG = re.compile(r'(?<![\w-])--[a-z][a-z_-]*')

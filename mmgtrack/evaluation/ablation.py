@@ -11,12 +11,10 @@ from mmgtrack.datasets.sequence import Sequence as Video
 from mmgtrack.errors import DataError
 from mmgtrack.evaluation.bootstrap import mean_with_bounds
 from mmgtrack.evaluation.success import boxes_to_compare, success_auc, success_rate
+from mmgtrack.formats.markdown import Bounded, bounded_percent, markdown_table
 
 SCORES = {'auc': 'AUC', 'op': 'OP(0.5)'}
 """Area under the success curve, and the share of frames with IoU > 0.5; see ``success``."""
-
-Bounded = tuple[float, float, float]
-"""A number, and its bounds of 95 % by bootstrap over sequences."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +148,7 @@ def as_markdown(variants: Sequence[Variant]) -> str:
     text = [
         f'Means of {len(names)} sequences in percent, with bounds of 95 % (bootstrap over sequences).',
         '',
-        *_table(
+        *markdown_table(
             ['', *SCORES.values(), *others],
             [
                 [variant.name, *_cells(found.get(variant.name), variant.name == first)][
@@ -163,7 +161,7 @@ def as_markdown(variants: Sequence[Variant]) -> str:
     problems = [f'- {variant.name}: {variant.problem}' for variant in variants if variant.problem]
     measured = [variant for variant in variants if variant.sequences]
     columns = [(variant, score) for variant in measured for score in SCORES]
-    by_sequence = _table(
+    by_sequence = markdown_table(
         ['sequence', *(f'{variant.name}, {SCORES[score]}' for variant, score in columns)],
         [[name, *(_percent(variant.sequences[name][score]) for variant, score in columns)] for name in names],
     )
@@ -177,8 +175,8 @@ def as_markdown(variants: Sequence[Variant]) -> str:
 def _cells(line: Line | None, is_first: bool) -> list[str]:
     if line is None:
         return ['-'] * (2 * len(SCORES))
-    means = [_bounded(line.means[score]) for score in SCORES]
-    return means + ['-' if is_first else _bounded(line.differences[score], '+') for score in SCORES]
+    means = [bounded_percent(line.means[score]) for score in SCORES]
+    return means + ['-' if is_first else bounded_percent(line.differences[score], '+') for score in SCORES]
 
 
 def _note(settings: Mapping[str, Any]) -> str:
@@ -194,21 +192,8 @@ def _note(settings: Mapping[str, Any]) -> str:
     return ', '.join(parts)
 
 
-def _bounded(number: Bounded, sign: str = '') -> str:
-    value, low, high = (f'{100 * part:{sign}.1f}' if np.isfinite(part) else '-' for part in number)
-    return '-' if value == '-' else f'{value} [{low}, {high}]'
-
-
 def _percent(value: float) -> str:
     return f'{100 * value:.1f}'
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [
-        f'| {" | ".join(header)} |',
-        f'|{"---|" * len(header)}',
-        *(f'| {" | ".join(row)} |' for row in rows),
-    ]
 
 
 def _plain(value: Any) -> Any:

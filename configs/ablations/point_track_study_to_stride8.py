@@ -1,0 +1,8 @@
+# Backbone and pyramid end at stride 8; all their levels are supervised (the note, 3.2).
+_base_ = './point_track_study.py'
+strides = [4, 8]
+model = dict(
+    backbone=dict(out_indices=(1, 2)),
+    neck=dict(neck=dict(in_channels=[24, 32], num_outs=2), num_levels=2),
+    roi_extractor=dict(featmap_strides=strides),
+    bbox_head=dict(strides=strides))

@@ -1,0 +1,177 @@
+"""How well do trackers find targets of each size?
+
+    python tools/analysis/size_study.py globaltrack_mobilenetv2_lite mine=my.py,my.pth --pairs data/images
+    python tools/analysis/size_study.py globaltrack_mobilenetv2_lite --videos lasot
+    python tools/analysis/size_study.py globaltrack_mobilenetv2_lite --synthetic --sides 6,8,10,12,14,16
+
+A tracker is [NAME=]CONFIG[,CHECKPOINT]. All are measured on the same clips: pairs of still images in which
+the target has any size; the videos of a data set, by its name or folder; or drawn clips in 640x480 frames.
+
+A hit is a point inside the true box: the highest point of a tracker that has points, else the centre of its
+box. table.md, table.json and plot.png in the folder of --out tell hit rate and success AUC by the size
+sqrt(w*h) of the true box, with bounds of 95 % over clips and the chance level of a random point; whether AUC
+goes with size (Spearman); and how many absent targets are judged absent. Started again, what has been
+measured is not measured again. A clip that cannot be tracked is named, and the exit status is 1 then.
+"""
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import mmgtrack  # noqa: F401  (the operator stand-in must be in place before mmdet is imported)
+from mmgtrack import Tracker
+from mmgtrack.apis.size_study import measure_source
+from mmgtrack.cli.tools import run_tool
+from mmgtrack.countdown import Countdown
+from mmgtrack.datasets.study_clips import (
+    STILL_IMAGES,
+    VIDEOS,
+    DrawnClips,
+    PairClips,
+    StudySource,
+    VideoClips,
+    reader_of,
+)
+from mmgtrack.errors import InputError
+from mmgtrack.evaluation.size_bins import STUDY_BINS, SizeBins
+from mmgtrack.evaluation.size_study import MEASURES, SizeSummary, as_dict, as_markdown, summarise
+from mmgtrack.files import replacing
+from mmgtrack.formats.json_file import write_json
+from mmgtrack.visualization.size_curves import SizePanel, plot_by_size
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A tracker to measure."""
+
+    name: str
+    config: str
+    checkpoint: str | None
+
+    @classmethod
+    def parse(cls, text: str) -> 'Asked':
+        """``[NAME=]CONFIG[,CHECKPOINT]``."""
+        name, _, rest = text.rpartition('=')
+        config, _, checkpoint = rest.partition(',')
+        name = name or Path(checkpoint or config).stem
+        if not config or not name or '/' in name:
+            raise argparse.ArgumentTypeError(f'expected [NAME=]CONFIG[,CHECKPOINT], got {text!r}')
+        return cls(name if checkpoint else name.removesuffix('.py'), config, checkpoint or None)
+
+
+def numbers(text: str) -> list[int]:
+    """``6,8,10`` or ``0-9``, whole numbers above or at 0."""
+    found: list[int] = []
+    for part in text.split(','):
+        first, _, last = part.partition('-')
+        if not first.isdigit() or (last and not last.isdigit()):
+            raise argparse.ArgumentTypeError(f'expected numbers such as 6,8,10 or 0-9, got {text!r}')
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+def extent(text: str) -> tuple[int, int]:
+    """``256,192``: long and short side."""
+    found = numbers(text)
+    if len(found) != 2 or not found[0] >= found[1] > 0:
+        raise argparse.ArgumentTypeError(f'expected LONG,SHORT in pixels, got {text!r}')
+    return found[0], found[1]
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add('trackers', metavar='TRACKER', type=Asked.parse, nargs='+', help='[NAME=]CONFIG[,CHECKPOINT]')
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        '--pairs', metavar='DATA', help='still images: a data set, or a folder in COCO format'
+    )
+    source.add_argument('--videos', metavar='DATA', help='videos: a data set, or a folder of sequences')
+    source.add_argument('--synthetic', action='store_true', help='drawn clips')
+    add('--data-root', metavar='DIR', help='where the data set is (default: below MMGTRACK_DATA, or data/)')
+    add('--num-pairs', metavar='N', type=int, default=1000, help='pairs to draw (default: %(default)s)')
+    add('--canvas', metavar='LONG,SHORT', type=extent, default='256,192', help='size of pairs (%(default)s)')
+    add('--seed', metavar='N', type=int, default=0, help='of the pairs (default: %(default)s)')
+    add('--sequences', metavar='NAME', nargs='+', help='only these videos')
+    add('--sides', metavar='N,N', type=numbers, default='6,8,10,12,14,16', help='of drawn targets, pixels')
+    add('--seeds', metavar='FIRST-LAST', type=numbers, default='0-9', help='of drawn clips (%(default)s)')
+    add('--look-alikes', metavar='N', type=int, default=3, help='with odd seeds (default: %(default)s)')
+    add('--bins', metavar='N,N', type=numbers, help='edges of sizes in pixels (default: 4,8,16, ... 256)')
+    add('--out', metavar='DIR', type=Path, help='results (default: work_dirs/size_study_KIND)')
+    add('--overwrite', action='store_true', help='measure anew what was measured before')
+    add('--device', default='cpu', help='torch device (default: %(default)s)')
+    return parser.parse_args()
+
+
+def source_of(args: argparse.Namespace) -> StudySource:
+    if args.synthetic:
+        return DrawnClips(args.sides, args.seeds, args.look_alikes)
+    if args.pairs is not None:
+        reader = reader_of(args.pairs, args.data_root, STILL_IMAGES)
+        return PairClips(reader, args.num_pairs, args.canvas, args.seed)
+    return VideoClips(reader_of(args.videos, args.data_root, VIDEOS), args.sequences)
+
+
+def check(args: argparse.Namespace) -> None:
+    names = [asked.name for asked in args.trackers]
+    if len(set(names)) < len(names):
+        raise InputError(f'trackers need names that differ, got {names}: say NAME=CONFIG,CHECKPOINT')
+    if args.sequences is not None and args.videos is None:
+        raise InputError('--sequences names some of --videos, which is not given')
+
+
+def draw(summaries: Mapping[str, SizeSummary], title: str, path: Path) -> None:
+    """Hit rate with its chance level, and AUC."""
+    first = next(iter(summaries.values()))
+    chance = [line.size for line in first.lines], [line.chance for line in first.lines]
+    panels = [
+        SizePanel(
+            MEASURES[measure],
+            {
+                name: ([line.size for line in each.lines], [getattr(line, measure) for line in each.lines])
+                for name, each in summaries.items()
+            },
+            chance if measure == 'hit' else None,
+        )
+        for measure in ('hit', 'auc')
+    ]
+    plot_by_size(panels, title, path)
+
+
+def main() -> None:
+    args = parse_args()
+    check(args)
+    bins = SizeBins(tuple(map(float, args.bins))) if args.bins else STUDY_BINS
+    source = source_of(args)
+    kind = source.settings['kind']
+    out = args.out or Path('work_dirs') / f'size_study_{kind}'
+    found: dict[str, SizeSummary] = {}
+    problems: list[str] = []
+    for asked in args.trackers:
+        tracker = Tracker(asked.config, asked.checkpoint, args.device)
+        path = out / 'rows' / f'{asked.name}.jsonl'
+        report = Countdown(f'clips of {asked.name}')
+        rows, failed = measure_source(tracker, source, path, report, args.overwrite)
+        found[asked.name] = summarise(rows, bins)
+        problems += failed
+    text = as_markdown(found)
+    with replacing(out / 'table.md') as file:
+        file.write(text.encode())
+    settings = {asked.name: dict(config=asked.config, checkpoint=asked.checkpoint) for asked in args.trackers}
+    write_json(
+        dict(source=source.settings, bins=bins.edges, settings=settings, trackers=as_dict(found)),
+        out / 'table.json',
+    )
+    print(f'{text}\n{out / "table.md"}, {out / "table.json"}, {out / "plot.png"}')
+    draw(found, f'{kind}, {len(source.names)} clips', out / 'plot.png')
+    for problem in dict.fromkeys(problems):
+        print(f'not tracked: {problem}')
+    if problems:
+        raise SystemExit(1)
+
+
+if __name__ == '__main__':
+    run_tool(main)
