@@ -117,7 +117,7 @@ def test_names_and_vector_pictures(tree: Path, monkeypatch: pytest.MonkeyPatch) 
         (['--drawn', 'train.py', '--roles', 'target'], "has the roles query, search, got 'target'"),
         (['--data', 'folder=data', '--resize', '3'], 'expects LONG,SHORT'),
         (['--data', 'folder=data', '--resize', '3,5'], 'expects LONG,SHORT'),
-        (['--data', 'folder=data', '--names', 'a', 'b'], '--names needs 1 names, for folder=data; got 2'),
+        (['--data', 'folder=data', '--names', 'a', 'b'], '--names needs 1 names, for folder=data (1); got 2'),
         (['--data', 'folder=data', '--plot', 'sizes.jpg'], 'a picture ends in'),
         (['--data', 'folder=data', '--table', 'nowhere/sizes.md'], 'nowhere'),
         (['--data', 'folder=absent'], 'folder=absent shows no target'),

@@ -10,13 +10,14 @@ With --resize, frames of --data and --stored count as if they were resized; thos
 """
 
 import argparse
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from mmgtrack.apis.training_data import training_data
 from mmgtrack.cli.tables import print_table
 from mmgtrack.cli.tools import run_tool
 from mmgtrack.countdown import Countdown
+from mmgtrack.datasets import ClipDataset
 from mmgtrack.datasets.catalogue import find_data_set, reader_config
 from mmgtrack.datasets.data_root import default_data_folder
 from mmgtrack.datasets.sequence import Reader
@@ -53,29 +54,34 @@ def open_reader(word: str) -> Reader:
     return reader
 
 
-def measure(args: argparse.Namespace) -> Iterator[TargetSizes]:
-    """Everything that was asked for, in the order of the options."""
+def open_all(args: argparse.Namespace) -> list[tuple[str, Reader | ClipDataset, ResizeRule | None]]:
+    """Name, data, and what its frames count as, in the order of the options; opened before the work."""
+    found: list[tuple[str, Reader | ClipDataset, ResizeRule | None]] = []
     for word in args.data:
-        name = Path(word).stem if word.endswith('.py') else word
-        yield sizes_in(open_reader(word), name, args.resize, Countdown('sequences'))
-    for path, stored in [*((path, True) for path in args.stored), *((path, False) for path in args.drawn)]:
-        name = f'{Path(path).stem}, stored' if stored else Path(path).stem
-        resize = args.resize if stored else None
-        report = Countdown('samples')
-        dataset = training_data(path, stored)
-        yield from sizes_drawn(dataset, name, args.roles or dataset.roles, args.samples, resize, report)
+        found.append((Path(word).stem if word.endswith('.py') else word, open_reader(word), args.resize))
+    for path in args.stored:
+        found.append((f'{Path(path).stem}, stored', training_data(path, stored=True), args.resize))
+    for path in args.drawn:
+        found.append((Path(path).stem, training_data(path), None))
+    return found
 
 
-def renamed(all_found: list[TargetSizes], names: list[str] | None) -> list[TargetSizes]:
-    """With names of the user's."""
-    if names is None:
-        return all_found
-    if len(names) != len(all_found):
-        listed = '; '.join(found.name for found in all_found)
-        raise InputError(f'--names needs {len(all_found)} names, for {listed}; got {len(names)}')
-    return [
-        TargetSizes(name, found.pixels, found.relative) for name, found in zip(names, all_found, strict=True)
-    ]
+def measure(args: argparse.Namespace) -> list[TargetSizes]:
+    """Everything that was asked for, under the user's names where there are some."""
+    opened = open_all(args)
+    counts = [len(args.roles or data.roles) if isinstance(data, ClipDataset) else 1 for _, data, _ in opened]
+    if args.names is not None and len(args.names) != sum(counts):
+        listed = '; '.join(f'{name} ({count})' for (name, _, _), count in zip(opened, counts, strict=True))
+        raise InputError(f'--names needs {sum(counts)} names, for {listed}; got {len(args.names)}')
+    found = []
+    for name, data, resize in opened:
+        if isinstance(data, ClipDataset):
+            roles = args.roles or data.roles
+            found += sizes_drawn(data, name, roles, args.samples, resize, Countdown('samples'))
+        else:
+            found.append(sizes_in(data, name, resize, Countdown('sequences')))
+    names = args.names or [sizes.name for sizes in found]
+    return [replace(sizes, name=name) for sizes, name in zip(found, names, strict=True)]
 
 
 def draw(all_found: list[TargetSizes], path: Path) -> None:
@@ -133,7 +139,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    all_found = renamed(list(measure(args)), args.names)
+    all_found = measure(args)
     for header, rows in size_tables(all_found):
         print_table(header, rows)
         print()
