@@ -40,7 +40,7 @@ model = dict(
         depthwise=True,
         norm_cfg=dict(type='BN'),  # folded for tracking
         # with few points, or with the dead zone, 20,000 pairs teach little: docs/size_study.md
-        loss_point=dict(type='mmgtrack.MaxPointLoss', num_points=64, dead_zone=False),
+        loss_point=dict(type='mmgtrack.MaxPointLoss', num_points=256, dead_zone=False),
         loss_size=dict(type='GIoULoss', loss_weight=0.25),
         init_cfg=dict(
             type='Xavier', layer='Conv2d', distribution='uniform',
