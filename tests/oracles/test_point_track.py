@@ -100,5 +100,7 @@ def picks(logits: Tensor, cells: BoxCells, count: int) -> Iterator[list[list[int
     inside = top_cells(logits[cells.owners], cells.inside, count)
     outside = top_cells(logits, cells.background(), count)
     for image in range(len(logits)):
-        rows = [*inside[cells.owners == image], outside[image]]
-        yield [row.nonzero()[:, 0].tolist() for row in rows if row.any()]
+        own = cells.owners == image
+        rows = [*zip(inside.index[own], inside.exists[own], strict=True)]
+        rows.append((outside.index[image], outside.exists[image]))
+        yield [sorted(index[exists].tolist()) for index, exists in rows if exists.any()]
