@@ -28,6 +28,7 @@ TOOLS = (
     'tools/analysis/index_speed.py',
     'tools/analysis/loading_speed.py',
     'tools/analysis/meta_learning.py',
+    'tools/analysis/point_loss.py',
     'tools/analysis/re_id.py',
     'tools/analysis/recall.py',
     'tools/analysis/size_arms.py',

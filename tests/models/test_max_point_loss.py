@@ -261,8 +261,10 @@ def test_half_precision_is_summed_in_single(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize('place', ['valid', 'padding'])
 def test_a_logit_that_is_not_a_number_is_seen_unless_it_is_padding(place: str) -> None:
     logits = filled(-1, **{'r0c0' if place == 'valid' else 'r0c5': math.nan})
-    loss = MaxPointLoss()([logits], [boxes_of(BOX)], [STRIDE], [(32, 40)])
-    assert loss.isnan() == (place == 'valid')
+    loss = MaxPointLoss(num_points=24)([logits], [boxes_of(BOX)], [STRIDE], [(32, 40)])
+    loss.backward()
+    assert logits.grad is not None
+    assert loss.isnan() == logits.grad.isnan().any() == (place == 'valid')
 
 
 # ---- a slow plain reference ------------------------------------------------------------------------
@@ -409,10 +411,10 @@ def test_top_cells_are_those_of_a_stable_sort(size: int, count: int, seed: int) 
     rng = np.random.default_rng(seed)
     logits = rng.choice([-np.inf, -1.0, 0.0, 0.5, 2.0], (3, size))
     cells = rng.random((3, size)) < rng.random((3, 1))
-    found = top_cells(torch.from_numpy(logits), torch.from_numpy(cells), count).numpy()
-    for row, among, chosen in zip(logits, cells, found, strict=True):
+    found = top_cells(torch.from_numpy(logits), torch.from_numpy(cells), count)
+    for row, among, index, exists in zip(logits, cells, *found, strict=True):
         best = sorted(among.nonzero()[0], key=lambda cell: (-row[cell], cell))[:count]
-        assert chosen.nonzero()[0].tolist() == sorted(best)
+        assert sorted(index[exists].tolist()) == sorted(best)
 
 
 # ---- bad input -------------------------------------------------------------------------------------

@@ -32,8 +32,8 @@ def shipped() -> dict[str, Any]:
 
 
 def loss_of(case: OracleCase) -> MaxPointLoss:
-    """The shipped config's loss, with the case's number of points."""
-    loss = MODELS.build({**shipped(), 'num_points': case.spec['k']})
+    """The shipped config's loss under the recorded rule: the case's number of points, and its dead zone."""
+    loss = MODELS.build({**shipped(), 'num_points': case.spec['k'], 'dead_zone': True})
     assert isinstance(loss, MaxPointLoss)
     return loss
 
@@ -100,5 +100,7 @@ def picks(logits: Tensor, cells: BoxCells, count: int) -> Iterator[list[list[int
     inside = top_cells(logits[cells.owners], cells.inside, count)
     outside = top_cells(logits, cells.background(), count)
     for image in range(len(logits)):
-        rows = [*inside[cells.owners == image], outside[image]]
-        yield [row.nonzero()[:, 0].tolist() for row in rows if row.any()]
+        own = cells.owners == image
+        rows = [*zip(inside.index[own], inside.exists[own], strict=True)]
+        rows.append((outside.index[image], outside.exists[image]))
+        yield [sorted(index[exists].tolist()) for index, exists in rows if exists.any()]

@@ -1,6 +1,7 @@
 """Max-point loss: the highest point in the box goes to 1, the highest outside it to 0, and nothing else."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -82,41 +83,50 @@ class MaxPointLoss(nn.Module):
         flat = logits.flatten(1).to(torch.promote_types(logits.dtype, torch.float32))
         if self.only_maximum:
             return self._losses_of_maximum(flat, cells)
-        outside = self._mean_cost(flat, top_cells(flat, cells.background(), self.num_points), target=0)
-        own = flat[cells.owners]
-        inside = self._mean_cost(own, top_cells(own, cells.inside, self.num_points), target=1)
+        found = top_cells(flat, cells.background(), self.num_points)
+        outside = self._mean_cost(flat.gather(1, found.index), found.exists, target=0)
+        found = top_cells(flat[cells.owners], cells.inside, self.num_points)
+        inside = self._mean_cost(flat[cells.owners[:, None], found.index], found.exists, target=1)
         boxes = torch.zeros_like(outside).index_add(0, cells.owners, inside)
         return outside + boxes / cells.num_boxes().clamp(min=1)
 
     def _losses_of_maximum(self, flat: Tensor, cells: BoxCells) -> Tensor:
-        chosen = top_cells(flat, cells.valid, self.num_points)
-        outside = chosen & cells.background()
-        count = chosen.sum(1).clamp(min=1)
-        parts = ((outside, 0), (chosen & ~outside, 1))
-        return sum(self._costs(flat, part, target).sum(1) / count for part, target in parts)  # type: ignore[return-value]
+        index, exists = top_cells(flat, cells.valid, self.num_points)
+        points, outside = flat.gather(1, index), cells.background().gather(1, index)
+        costs = self._costs(points, exists & outside, 0) + self._costs(points, exists & ~outside, 1)
+        return costs.sum(1) / exists.sum(1).clamp(min=1)
 
-    def _mean_cost(self, logits: Tensor, chosen: Tensor, target: int) -> Tensor:
-        """(R,) means over the chosen cells of each row; 0 for a row without any."""
-        return self._costs(logits, chosen, target).sum(1) / chosen.sum(1).clamp(min=1)
+    def _mean_cost(self, points: Tensor, exists: Tensor, target: int) -> Tensor:
+        """(R,) means over the points of each row that exist; 0 for a row without any."""
+        return self._costs(points, exists, target).sum(1) / exists.sum(1).clamp(min=1)
 
-    def _costs(self, logits: Tensor, chosen: Tensor, target: int) -> Tensor:
-        """Cross-entropy (R, H * W) of the chosen cells, 0 elsewhere."""
-        wrong = -logits if target else logits  # how far on the wrong side
-        trained = (
-            chosen & ~(wrong < 0) if self.dead_zone else chosen
-        )  # what is not a number stays, to be seen
-        return functional.softplus(wrong).where(trained, logits.new_zeros(()))
+    def _costs(self, points: Tensor, chosen: Tensor, target: int) -> Tensor:
+        """Cross-entropy (R, k) of the chosen points, 0 of others, whatever they are."""
+        wrong = -points if target else points  # how far on the wrong side
+        free = ~chosen | (wrong < 0) if self.dead_zone else ~chosen  # what is not a number is not, to be seen
+        return functional.softplus(wrong.masked_fill(free, -torch.inf))
 
 
-def top_cells(logits: Tensor, cells: Tensor, count: int) -> Tensor:
-    """(R, n) bool: the ``count`` highest of the cells (R, n) bool, or all where they are fewer.
+class TopCells(NamedTuple):
+    """index: (R, k) int64 of cells in no order; exists: (R, k) bool, whether there are that many."""
+
+    index: Tensor
+    exists: Tensor
+
+
+@torch.no_grad()
+def top_cells(logits: Tensor, cells: Tensor, count: int) -> TopCells:
+    """The ``count`` highest of the cells (R, n) bool, or all where they are fewer; logits: (R, n).
 
     Of equal logits the first ones: torch's topk takes any.
     """
-    if not logits.numel():
-        return cells
-    among = logits.detach().masked_fill(~cells, -torch.inf)
-    least = among.topk(min(count, among.shape[1]), dim=1).values[:, -1:]
-    above = cells & ~(among <= least)
-    level = cells & (among == least)
-    return above | (level & (level.cumsum(1) <= count - above.sum(1, keepdim=True)))
+    size = logits.shape[1]
+    count = min(count, size)
+    among = logits.masked_fill(~cells, -torch.inf)
+    least = among.topk(count, dim=1, sorted=True).values[:, -1:]
+    above = (among > least) | among.isnan()
+    # cells above the least of them, then those equal to it from the first on, then nothing
+    order = torch.arange(size, 0, -1, dtype=torch.int32, device=logits.device)
+    rank = order.where(cells & (among == least), 0).masked_fill(above, size + 1)
+    best, index = rank.topk(count, dim=1, sorted=False)
+    return TopCells(index, best > 0)

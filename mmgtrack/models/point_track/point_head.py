@@ -99,7 +99,7 @@ class PointHead(BaseModule):
         self.loss_size = MODELS.build(loss_size or dict(type='mmdet.GIoULoss'))
 
     def forward(self, maps: Sequence[Tensor]) -> PointMaps:
-        """maps: (P, C, H, W) of all strides, modulated by the targets. InputError for fewer or more."""
+        """maps: (P, C, H, W) of all strides, modulated by each target. Raises InputError for fewer."""
         if len(maps) != self.num_maps:
             raise InputError(f'PointHead expects maps of {self.num_maps} strides, got {len(maps)}')
         points, distances = [], []
