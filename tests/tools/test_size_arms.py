@@ -148,7 +148,8 @@ def test_interrupted_it_goes_on(place: Path, tmp_path: Path) -> None:
     [
         (['--experiments', 'mime'], "there is no experiment 'mime'; did you mean mine?"),
         (['--arms', 'the ones'], "there is no arm 'the ones'; did you mean the one"),
-        (['--steps', '0'], '--steps must be at least 1, got 0'),
+        (['--steps', '0'], 'expected --seeds >= 0 and --steps >= 1, got [0] and 0'),
+        (['--seeds', '1', '-1'], 'expected --seeds >= 0'),
         (['--pairs', 'nowhere'], 'nowhere is no folder'),
     ],
 )
