@@ -188,5 +188,6 @@ def _rows(
 
 def is_inside(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """(...) bool: points (..., 2) x, y in boxes (..., 4) xyxy, x1 <= x < x2; never in a nan box."""
-    inside: np.ndarray = ((boxes[..., :2] <= points) & (points < boxes[..., 2:])).all(-1)
+    along: np.ndarray = (boxes[..., :2] <= points) & (points < boxes[..., 2:])
+    inside: np.ndarray = along[..., 0] & along[..., 1]
     return inside
