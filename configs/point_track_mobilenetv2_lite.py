@@ -24,10 +24,8 @@ model = dict(
         neck=dict(type='FPN', in_channels=[24, 32, 96, 160], out_channels=channels, num_outs=4),
         num_levels=4,
         share_levels=True,
-        # a full generated convolution, as in dmtrack_mobilenetv2_lite.py
-        correlation=dict(
-            groups=1, pooled=True, project_out=False, act_cfg=dict(type='ReLU', inplace=True),
-            plain_start=True, init_cfg=dict(type='Normal', layer='Conv2d', std=0.05))),
+        # a factor a channel from the 7x7 RoI feature, and a 1x1 convolution, as in GlobalTrack
+        correlation=dict(init_cfg=dict(type='Xavier', layer='Conv2d', distribution='uniform'))),
     roi_extractor=dict(
         type='SingleRoIExtractor',
         roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=2),
@@ -41,8 +39,9 @@ model = dict(
         strides=strides,
         depthwise=True,
         norm_cfg=dict(type='BN'),  # folded for tracking
-        loss_point=dict(type='mmgtrack.MaxPointLoss', num_points=4),
-        loss_size=dict(type='GIoULoss', loss_weight=0.5),
+        # with few points, or with the dead zone, 20,000 pairs teach little: docs/size_study.md
+        loss_point=dict(type='mmgtrack.MaxPointLoss', num_points=256, dead_zone=False),
+        loss_size=dict(type='GIoULoss', loss_weight=0.25),
         init_cfg=dict(
             type='Xavier', layer='Conv2d', distribution='uniform',
             override=dict(type='Normal', name='outputs', std=0.01))),

@@ -31,6 +31,7 @@ TOOLS = (
     'tools/analysis/re_id.py',
     'tools/analysis/recall.py',
     'tools/analysis/size_arms.py',
+    'tools/analysis/size_histogram.py',
     'tools/analysis/size_study.py',
     'tools/analysis/training_log.py',
 )

@@ -15,7 +15,7 @@ from mmgtrack.geometry import box_iou
 from mmgtrack.models.base import BaseTracker
 from mmgtrack.structures import State
 from tests.models.test_dm_track_modes import HIDDEN, SEEN, batch_for
-from tests.trackers import small_dm_track, small_global_track, small_guided
+from tests.trackers import small_dm_track, small_global_track, small_guided, small_point_track
 
 pytestmark = [
     pytest.mark.gpu,
@@ -24,7 +24,9 @@ pytestmark = [
 
 
 every_tracker = pytest.mark.parametrize(
-    'make', [small_global_track, small_dm_track, small_guided], ids=lambda make: make.__name__
+    'make',
+    [small_global_track, small_dm_track, small_point_track, small_guided],
+    ids=lambda make: make.__name__,
 )
 
 
@@ -84,7 +86,9 @@ def test_dmtracks_losses_on_the_device() -> None:
     assert all(p.grad is not None and p.grad.is_cuda for p in device.parameters() if p.requires_grad)
 
 
-RECORDED = [f'oracles/test_{system}.py' for system in ('globaltrack', 'dmtrack', 'guided', 'stark')]
+RECORDED = [
+    f'oracles/test_{system}.py' for system in ('globaltrack', 'dmtrack', 'point_track', 'guided', 'stark')
+]
 
 
 @pytest.mark.parametrize('tests', ['test_contract.py', *RECORDED])

@@ -217,6 +217,56 @@ def fast_guided() -> BaseTracker:
     return tracker
 
 
+# the light PointTrack at a quarter of its width
+SMALL_POINT_TRACK: dict[str, Any] = {
+    'model.data_preprocessor.resize': (96, 64),
+    'model.backbone.widen_factor': 0.25,
+    'model.backbone.init_cfg': None,
+    'model.neck.neck.in_channels': [8, 8, 24, 40],
+    'model.neck.neck.out_channels': 16,
+    'model.roi_extractor.out_channels': 16,
+    'model.bbox_head.in_channels': 16,
+    'model.bbox_head.feat_channels': 16,
+    'model.batch_frames': 4,
+}
+
+
+def small_point_track(only: dict[str, Any] | None = None, **options: Any) -> BaseTracker:
+    """The light PointTrack, on frames of at most 96x64 pixels. only: the options that make it small."""
+    config = Config.fromfile(CONFIGS / 'point_track_mobilenetv2_lite.py')
+    config.merge_from_dict({**(SMALL_POINT_TRACK if only is None else only), **options})
+    torch.manual_seed(0)
+    tracker = build_network(config)
+    tracker.init_weights()
+    spread_weights(tracker)
+    tracker.name = 'small_point_track'
+    return tracker.eval()
+
+
+CENTRE_HEAD: dict[str, Any] = dict(
+    _delete_=True,
+    type='mmgtrack.CentreHead',
+    in_channels=16,
+    feat_channels=16,
+    loss_center_heatmap=dict(type='GaussianFocalLoss'),
+    loss_wh=dict(type='L1Loss', loss_weight=0.1),
+    loss_offset=dict(type='L1Loss'),
+)
+
+
+def small_centre_track(**options: Any) -> BaseTracker:
+    """The same with CenterNet's heat map in the place of points."""
+    without = {key: value for key, value in SMALL_POINT_TRACK.items() if '.bbox_head.' not in key}
+    return small_point_track(only=without, **{'model.bbox_head': CENTRE_HEAD, **options})
+
+
+def fast_point_track() -> BaseTracker:
+    """PointTrack on the fast path."""
+    tracker = small_point_track()
+    speed_up(tracker)
+    return tracker
+
+
 # a later tracker joins the contract test by one line here
 TRACKERS: dict[str, Callable[[], BaseTracker]] = {
     'global_track': small_global_track,
@@ -226,6 +276,9 @@ TRACKERS: dict[str, Callable[[], BaseTracker]] = {
     'dm_track_neck': guided_neck,
     'dm_track_without_looks': lambda: small_dm_track(**{'model.re_id_head': None}),
     'dm_track_best_box': lambda: small_dm_track(**{'model.association': None, 'model.re_id_head': None}),
+    'point_track': small_point_track,
+    'point_track_fast': fast_point_track,
+    'point_track_centre': small_centre_track,
     'stark': small_stark,
     'stark_fast': fast_stark,
     'stark_updated_query': lambda: small_stark('ablations/stark_s50_updated_query'),

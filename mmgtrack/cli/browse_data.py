@@ -2,14 +2,11 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mmgtrack.cli.tables import count_of
-from mmgtrack.errors import InputError, MMGTrackError, OutputError
+from mmgtrack.errors import InputError, OutputError
 from mmgtrack.files import check_target, replacing
-
-if TYPE_CHECKING:
-    from mmgtrack.datasets import ClipDataset
 
 _LEAST = {'samples': 1, 'first': 0, 'columns': 1, 'side': 32}
 
@@ -41,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     """Draw the samples and write the sheet."""
     import cv2
 
+    from mmgtrack.apis.training_data import training_data
     from mmgtrack.visualization.contact_sheet import contact_sheet
 
     for name, least in _LEAST.items():
@@ -51,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     if not cv2.haveImageWriter(f'sheet{suffix}'):
         raise InputError(f'{out}: no image type {suffix!r} is known, expected a name like sheet.png')
     check_target(out)
-    dataset = _training_data(args.config)
+    dataset = training_data(args.config)
     samples = [dataset[args.first + number] for number in range(args.samples)]
     sheet = contact_sheet(samples, args.columns, args.side)
     done, code = cv2.imencode(suffix, sheet)
@@ -67,26 +65,3 @@ def run(args: argparse.Namespace) -> int:
     for text in broken.values():
         print(f'passed over: {text}')
     return 0
-
-
-def _training_data(path: str) -> 'ClipDataset':
-    """The data set of the config's train_dataloader."""
-    from mmgtrack.datasets import ClipDataset
-    from mmgtrack.engine.options import read_config
-    from mmgtrack.registry import DATASETS
-
-    config = read_config(path)
-    if not isinstance((config.get('train_dataloader') or {}).get('dataset'), dict):
-        raise InputError(f'the config {path} has no train_dataloader')
-    try:
-        dataset = DATASETS.build(config.train_dataloader.dataset)
-    except MMGTrackError:
-        raise
-    except Exception as error:  # whatever a wrong type or argument in the config runs into
-        reason = (str(error).strip().splitlines() or [''])[0]
-        raise InputError(
-            f'the config {path} builds no training data: {type(error).__name__}: {reason}'
-        ) from error
-    if not isinstance(dataset, ClipDataset):
-        raise InputError(f'{path} trains on a {type(dataset).__name__}, expected a mmgtrack.ClipDataset')
-    return dataset

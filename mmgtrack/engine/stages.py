@@ -15,6 +15,7 @@ from mmgtrack.models.base import BaseTracker, GlobalSearchTracker, WindowTracker
 from mmgtrack.models.dm_track import DMTrack
 from mmgtrack.models.global_track import GlobalTrack
 from mmgtrack.models.guided_detector import GuidedDetector
+from mmgtrack.models.point_track import PointTrack
 from mmgtrack.models.stark import Stark
 
 # Which call belongs to which stage: a path from the tracker (a module stands for its forward pass) or
@@ -46,6 +47,17 @@ STAGES: dict[type, dict[str, str]] = {
         'bbox_head.detect': 'boxes',
         'mmgtrack.models.layers.dynamic_correlation:correlate_pairs': ': dynamic convolutions',
         'mmgtrack.models.dm_track.twin_branches:correlate_pairs': ': dynamic convolutions',
+        'mmgtrack.models.detections:batched_greedy_nms': ': NMS',
+        'associate': 'association',
+    },
+    PointTrack: {
+        'data_preprocessor.view': 'preprocess',
+        'data_preprocessor.batch': 'preprocess',
+        'backbone': 'backbone',
+        'neck': 'neck',
+        'neck.modulate': 'dynamic convolutions',
+        'bbox_head': 'head',
+        'bbox_head.detect': 'boxes',
         'mmgtrack.models.detections:batched_greedy_nms': ': NMS',
         'associate': 'association',
     },

@@ -1,6 +1,7 @@
 """Every config of this repository parses; GlobalTrack's train, test and track, and say what the next needs.
 
-test_stark_configs.py, test_dmtrack_configs.py and test_guided_configs.py have the same for the others.
+test_stark_configs.py, test_dmtrack_configs.py, test_point_track_configs.py and test_guided_configs.py have
+the same for the others.
 """
 
 from collections.abc import Iterator
@@ -187,7 +188,8 @@ def test_it_trains_tests_and_tracks(
 
 def test_every_config_is_tried_by_some_test() -> None:
     """A new tracker's configs need a test like the one above."""
-    assert {Path(name).name.split('_')[0] for name in NAMES} == {'dmtrack', 'globaltrack', 'guided', 'stark'}
+    systems = {'dmtrack', 'globaltrack', 'guided', 'point', 'stark'}
+    assert {Path(name).name.split('_')[0] for name in NAMES} == systems
 
 
 @every_config

@@ -24,7 +24,7 @@ from mmgtrack.datasets import (
 from mmgtrack.datasets.clip_sampler import RoleFrame
 from mmgtrack.datasets.packing import pack_role, role_input
 from mmgtrack.datasets.seeding import seeded
-from mmgtrack.datasets.transforms.zoom import _move_boxes
+from mmgtrack.datasets.transforms.zoom import _move_boxes, _warp
 from mmgtrack.errors import DataError, InputError
 
 BOXES = np.array([[20, 15, 50, 55], [70, 40, 110, 80]])
@@ -126,6 +126,18 @@ def test_small_and_narrow_pictures(size: tuple[int, int]) -> None:
             out = RandomZoom((128, 96))(results(np.zeros((*size, 3), np.uint8), boxes))
         assert max(out['img'].shape[:2]) <= 128
         assert len(out['gt_bboxes_labels']) == 1
+
+
+@pytest.mark.parametrize('factor', [0.05, 0.3, 0.9, 1.5, 4.0, 30.0])
+def test_the_edges_of_a_picture_are_where_its_box_is(factor: float) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        width, height = np.ceil(rng.uniform(40, 300, 2) / factor).astype(int)
+        shift, both = rng.uniform(0, 40, 2), np.array([factor, factor * 1.05])
+        image, canvas = np.full((height, width, 3), 200, np.uint8), np.zeros((300, 400, 3), np.uint8)
+        extent, _ = colour_box(_warp(image, both, shift, canvas), (200, 200, 200))
+        expected = np.clip([*shift, *(shift + both * [width, height])], 0, [400, 300, 400, 300])
+        np.testing.assert_allclose(extent, expected, atol=0.5)
 
 
 def test_grey_has_no_colour_and_keeps_boxes(painted: Painted) -> None:

@@ -14,9 +14,11 @@ from tests.trackers import (
     CONFIGS,
     SMALL,
     SMALL_GUIDED,
+    SMALL_POINT_TRACK,
     SMALL_STARK,
     small_global_track,
     small_guided,
+    small_point_track,
     small_stark,
 )
 
@@ -26,8 +28,14 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     'global_track': ('globaltrack_mobilenetv2_lite', SMALL),
     'stark': ('stark_st50_stage2', SMALL_STARK),
     'guided': ('guided_mobilenetv2_lite', SMALL_GUIDED),
+    'point_track': ('point_track_mobilenetv2_lite', SMALL_POINT_TRACK),
 }
-BUILDERS = {'global_track': small_global_track, 'stark': small_stark, 'guided': small_guided}
+BUILDERS = {
+    'global_track': small_global_track,
+    'stark': small_stark,
+    'guided': small_guided,
+    'point_track': small_point_track,
+}
 
 
 def write_videos(root: Path, lengths: dict[str, int] = LENGTHS) -> Path:

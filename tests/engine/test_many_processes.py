@@ -11,6 +11,8 @@ from tests.configs.conftest import data  # noqa: F401  (a fixture)
 from tests.configs.test_configs import SMALL_R50
 from tests.configs.test_guided_configs import short_run as short_guided_run
 from tests.configs.test_guided_configs import small_options as small_guided_options
+from tests.configs.test_point_track_configs import short_run as short_point_track_run
+from tests.configs.test_point_track_configs import small_options as small_point_track_options
 from tests.configs.test_stark_configs import short_run
 from tests.configs.test_stark_configs import small_options as small_stark_options
 from tests.engine.test_distributed import ROLES, launch, scalars
@@ -32,6 +34,8 @@ RUNS: dict[str, dict[str, Any]] = {
     # its corner head has batch norms, which are each process's own unless it is said
     'stark_s50.py': {'sync_bn': 'torch'},
     'guided_faster_rcnn_r50.py': {},
+    # group norm in its head; the backbone's norms stay as they are
+    'point_track_r50.py': {},
 }
 
 
@@ -41,6 +45,8 @@ def changes_of(name: str, batch: int) -> dict[str, Any]:
         small = small_stark_options(name) | short_run(name)
     elif name.startswith('guided'):
         small = small_guided_options(name) | short_guided_run(name)
+    elif name.startswith('point_track'):
+        small = small_point_track_options(name) | short_point_track_run(name)
     return {
         **small,
         **RUNS[name],

@@ -54,7 +54,7 @@ def whole(
 ) -> dict[tuple[str, int], Any]:
     """An unbroken run in one process, by kind and videos per batch: folder and report."""
     runs = {}
-    for kind, videos_per_batch in [('global_track', 1), ('stark', 1), ('stark', 2), ('guided', 1)]:
+    for kind, videos_per_batch in [*((kind, 1) for kind in KINDS), ('stark', 2)]:
         folder = tmp_path_factory.mktemp('whole')
         report = test_in(folder, *small[kind], videos_per_batch=videos_per_batch)
         runs[kind, videos_per_batch] = folder / 'out', report

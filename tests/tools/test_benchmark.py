@@ -21,6 +21,7 @@ from tests.trackers import (
     CONFIGS,
     SMALL,
     SMALL_GUIDED,
+    SMALL_POINT_TRACK,
     SMALL_STARK,
     small_global_track,
     small_stark,
@@ -54,6 +55,18 @@ GUIDED_STAGES = [
     'selection',
     'samples',
     'head update',
+    'rest',
+]
+POINT_TRACK_STAGES = [
+    'decode',
+    'preprocess',
+    'backbone',
+    'neck',
+    'dynamic convolutions',
+    'head',
+    'boxes',
+    'boxes: NMS',
+    'association',
     'rest',
 ]
 STARK_STAGES = [
@@ -181,6 +194,26 @@ def test_stages_of_a_guided_detector(clip: Path, tmp_path: Path, monkeypatch: py
     assert all(stage['ms']['low'] > 0 for stage in cost['stages'])
     counted = {'backbone', 'neck', 'guidance', 'head', 'adapted layers', 'samples', 'head update'}
     assert {stage['name'] for stage in cost['stages'] if stage['gflop']} == counted
+
+
+def test_stages_of_point_track(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = Config.fromfile(CONFIGS / 'point_track_mobilenetv2_lite.py')
+    small.merge_from_dict(SMALL_POINT_TRACK)
+    small.dump(tmp_path / 'small_point_track.py')
+    grid = ['--targets', '1,2', '--repeats', 1, '--warmup', 0, '--json', tmp_path / 'costs.json']
+    run(monkeypatch, tmp_path / 'small_point_track.py', clip, *grid)
+    one, two = json.loads((tmp_path / 'costs.json').read_text())['results']
+    assert [stage['name'] for stage in one['stages']] == POINT_TRACK_STAGES
+    first, second = ({stage['name']: stage['gflop'] for stage in cost['stages']} for cost in (one, two))
+    assert {name for name, gflop in first.items() if gflop} == {
+        *('backbone', 'neck', 'dynamic convolutions', 'head')
+    }
+    for name, gflop in first.items():  # what sees the target runs once a target
+        times = 2 if name in ('dynamic convolutions', 'head') else 1
+        assert second[name] == pytest.approx(times * gflop, rel=1e-9), name
+    # 16 x 16 numbers a cell, at strides 4 to 32
+    cells = 24 * 16 + 12 * 8 + 6 * 4 + 3 * 2
+    assert first['dynamic convolutions'] == pytest.approx(2 * cells * 16 * 16 / 1e9, rel=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 from mmengine.config import Config
 
-from tests.trackers import CONFIGS, SMALL, SMALL_STARK
+from tests.trackers import CONFIGS, SMALL, SMALL_POINT_TRACK, SMALL_STARK
 
 TOOL = Path(__file__).parents[2] / 'tools/analysis/get_flops.py'
-MODELS = {'globaltrack_mobilenetv2_lite': SMALL, 'stark_st50_stage2': SMALL_STARK}
+MODELS = {
+    'globaltrack_mobilenetv2_lite': SMALL,
+    'point_track_mobilenetv2_lite': SMALL_POINT_TRACK,
+    'stark_st50_stage2': SMALL_STARK,
+}
 
 
 @pytest.fixture(params=MODELS)

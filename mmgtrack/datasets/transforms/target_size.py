@@ -2,18 +2,18 @@
 
 from typing import Any
 
-import cv2
 import numpy as np
 
 from mmgtrack.datasets.sequence import read_frame
+from mmgtrack.datasets.transforms.margin import mirrored_tiles, put_decoy
 from mmgtrack.datasets.transforms.zoom import RandomZoom
 from mmgtrack.errors import InputError
 from mmgtrack.registry import TRANSFORMS
 
-LEAST_TILE = 0.25
-"""Of the canvas: sides of the picture that fills a margin, at least; smaller ones make a pattern."""
-LEAST_PART = 0.1
-"""Of the picture: sides of the part that a decoy shows, at least."""
+LEAST_SIDE = 1e-3
+"""Of a box, in pixels: one without an area has some size, too."""
+_STREAM = 1_000_000
+"""Goes with a sample's key: source, clip and frames come from the key alone, and would then say the size."""
 
 
 @TRANSFORMS.register_module()
@@ -22,8 +22,9 @@ class RandomTargetSize(RandomZoom):
 
     The picture is scaled by whatever the size drawn asks for, stretched without changing the area, and
     placed as in ``RandomZoom``. A size that is wider or higher than the canvas is lowered to fit. All roles
-    of a sample share the target and the size, which each then changes by up to ``change``, so that a sample
-    of a video or of a still image shows its target small in all roles or large in all.
+    of a sample share the size and, where they show the same ones, the target; each role then changes the
+    size by up to ``change``, so that a sample of a video or of a still image shows its target small in all
+    roles or large in all.
 
     A margin is filled with a frame of another clip (``other_path``), mirrored as often as it takes, and up
     to ``decoys`` parts of that frame lie on it as pictures of any size: else a small target would be found
@@ -55,31 +56,38 @@ class RandomTargetSize(RandomZoom):
         prob: float = 1.0,
         mix_prob: float = 1.0,
     ) -> None:
-        if not (min_size > 0 and 0 < max_share <= 1 and change >= 1):
+        if not (min_size > 0 and 0 < max_share <= 1 and change >= 1 and decoys >= 0):
             raise InputError(
-                'RandomTargetSize needs min_size > 0, 0 < max_share <= 1 and change >= 1, got '
-                f'{min_size}, {max_share} and {change}'
+                'RandomTargetSize needs min_size > 0, 0 < max_share <= 1, change >= 1 and decoys >= 0, got '
+                f'{min_size}, {max_share}, {change} and {decoys}'
             )
         super().__init__(scale, stretch=stretch, min_visible=min_visible, prob=prob, mix_prob=mix_prob)
         self.min_size, self.max_share, self.change = min_size, max_share, change
         self.decoys = decoys
 
     def _anchor(self, boxes: np.ndarray, results: dict[str, Any]) -> np.ndarray | None:
-        return boxes[int(_shared(results)[0] * len(boxes))] if len(boxes) else None
+        if len(boxes) == 0:
+            return None
+        # a number for each target and not one for all: roles may show different ones of them
+        return boxes[np.argmin([_shared(results, int(target)) for target in results['gt_bboxes_labels']])]
 
     def _zoom(self, anchor: np.ndarray | None, factor: np.ndarray, results: dict[str, Any]) -> np.ndarray:
         height, width = self.rule.new_size(results['img'].shape[:2])
-        limits = np.log([self.min_size, max(self.min_size, np.sqrt(self.max_share * height * width))])
-        size = limits[0] + _shared(results)[1] * (limits[1] - limits[0])
-        reach = np.log(self.change)
-        size = float(np.exp(np.clip(size + np.random.uniform(-reach, reach), *limits)))
+        size = self._size(height * width, results)
         limit = np.log1p(self.stretch)
         stretch = np.exp(np.random.uniform(-limit, limit) * np.array([1, -1]) / 2)
         if anchor is None:  # of a frame without any target: as large as one that is an eighth of it
             return size / np.sqrt(height * width) * 8 * stretch
-        sides = np.maximum((anchor[2:] - anchor[:2]) * factor, 1e-3) * stretch
+        sides = np.maximum((anchor[2:] - anchor[:2]) * factor, LEAST_SIDE) * stretch
         zoom = size / np.sqrt(sides.prod())
         return min(zoom, width / sides[0], height / sides[1]) * stretch
+
+    def _size(self, area: int, results: dict[str, Any]) -> float:
+        """The size of this role's target, in pixels of a canvas of that area."""
+        low, high = np.log([self.min_size, max(self.min_size, np.sqrt(self.max_share * area))])
+        reach = np.log(self.change)
+        size = low + _shared(results) * (high - low) + np.random.uniform(-reach, reach)
+        return float(np.exp(np.clip(size, low, high)))
 
     def _canvas(self, results: dict[str, Any], size: tuple[int, int]) -> np.ndarray:
         other = results.get('other_path')
@@ -88,50 +96,10 @@ class RandomTargetSize(RandomZoom):
         picture = read_frame(other, whole=True)
         canvas = mirrored_tiles(picture, size)
         for _ in range(np.random.randint(self.decoys + 1)):
-            self._put_decoy(picture, canvas)
+            put_decoy(picture, canvas, self.min_size)
         return canvas
 
-    def _put_decoy(self, picture: np.ndarray, canvas: np.ndarray) -> None:
-        """A random part of the picture anywhere on the canvas; its longer side is uniform in log scale."""
-        side = float(np.exp(np.random.uniform(np.log(self.min_size), np.log(max(canvas.shape) / 2))))
-        share = np.exp(np.random.uniform(np.log(LEAST_PART), 0))
-        height, width = (max(1, int(length * share)) for length in picture.shape[:2])
-        top, left = (
-            np.random.randint(full - part + 1)
-            for full, part in zip(picture.shape[:2], (height, width), strict=True)
-        )
-        factor = side / max(height, width)
-        extent = [max(1, round(length * factor)) for length in (height, width)]
-        part = cv2.resize(
-            picture[top : top + height, left : left + width],
-            (extent[1], extent[0]),
-            interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR,
-        )
-        y, x = (np.random.randint(full) for full in canvas.shape[:2])
-        place = canvas[y : y + extent[0], x : x + extent[1]]
-        place[:] = part[: place.shape[0], : place.shape[1]]
 
-
-def mirrored_tiles(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Fill (height, width) with a picture at a random scale, at most the canvas's, from a random place on."""
-    cover = max(size[0] / picture.shape[0], size[1] / picture.shape[1])
-    factor = cover * np.exp(np.random.uniform(np.log(LEAST_TILE), 0))
-    sides = [max(1, round(side * factor)) for side in picture.shape[:2]]
-    tile = cv2.resize(picture, (sides[1], sides[0]), interpolation=cv2.INTER_AREA)
-    shift = [np.random.uniform(0, 2 * side) for side in sides]
-    # mirrored about its edges as often as it takes
-    rows, columns = (
-        _mirrored(np.arange(length) + int(start), side)
-        for length, start, side in zip(size, shift, sides, strict=True)
-    )
-    return np.ascontiguousarray(tile[rows[:, None], columns])
-
-
-def _mirrored(index: np.ndarray, length: int) -> np.ndarray:
-    """Indices of a row that goes forth and back for ever."""
-    return np.minimum(index % (2 * length), 2 * length - 1 - index % (2 * length))
-
-
-def _shared(results: dict[str, Any]) -> np.ndarray:
-    """(2,) in [0, 1) that all roles of a sample have in common."""
-    return np.random.default_rng(results['sample_key']).random(2)
+def _shared(results: dict[str, Any], *what: int) -> float:
+    """A number in [0, 1) that all roles of a sample have in common, for each ``what`` another."""
+    return float(np.random.default_rng((*results['sample_key'], _STREAM, *what)).random())

@@ -122,18 +122,26 @@ def covering_crop(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def _warp(image: np.ndarray, factor: np.ndarray, shift: np.ndarray, canvas: np.ndarray) -> np.ndarray:
     """Draw the picture on the canvas: scaled by ``factor`` about its corner, then shifted."""
+    ends = shift + factor * image.shape[1::-1]
+    # the pixels of the canvas whose centre lies in the picture
+    left, top = np.clip(np.ceil(shift - 0.5), 0, canvas.shape[1::-1]).astype(int)
+    right, bottom = np.clip(np.ceil(ends - 0.5), 0, canvas.shape[1::-1]).astype(int)
+    if right <= left or bottom <= top:
+        return canvas
     if factor.min() < 0.7:
         # linear interpolation reads 2x2 pixels only: shrink by area first, against aliasing
         width, height = (max(1, round(image.shape[1 - k] * factor[k])) for k in range(2))
         factor = factor * [image.shape[1] / width, image.shape[0] / height]
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     # OpenCV's coordinates are pixel centres: x' + 0.5 = (x + 0.5) * factor + shift
-    offset = 0.5 * factor + shift - 0.5
+    offset = 0.5 * factor + shift - 0.5 - [left, top]
     matrix = np.array([[factor[0], 0, offset[0]], [0, factor[1], offset[1]]])
-    size = (canvas.shape[1], canvas.shape[0])
-    return cv2.warpAffine(
-        image, matrix, size, dst=canvas, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_TRANSPARENT
+    size = (int(right - left), int(bottom - top))
+    # not onto the canvas with BORDER_TRANSPARENT: that is off by half a pixel of the picture at its edges
+    canvas[top:bottom, left:right] = cv2.warpAffine(
+        image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
+    return canvas
 
 
 def _move_boxes(

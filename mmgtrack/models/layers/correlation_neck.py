@@ -62,6 +62,11 @@ class CorrelationNeck(BaseModule):
             raise InputError(f'expected num_levels={self.num_levels} maps of the neck, got {len(maps)}')
         return maps
 
+    def fold(self) -> None:
+        """For inference: multiply f_out, where there is one, into each target's kernel."""
+        for correlation in self.correlations:
+            correlation.folds_queries = True
+
     def encode(self, targets: Tensor) -> Tensor:
         """Kernels (M, L, ``num_numbers``) of the targets' RoI features (M, C, R, R)."""
         return torch.stack([self._at(level).encode(targets) for level in range(self.num_levels)], dim=1)

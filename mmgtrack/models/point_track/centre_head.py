@@ -5,12 +5,14 @@ from typing import Any, NamedTuple
 
 import torch
 from mmdet.models.dense_heads import CenterNetHead
-from mmdet.models.utils import get_local_maximum
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmgtrack.geometry import clip_boxes
 from mmgtrack.models.detections import keep_best
 from mmgtrack.models.pairs import Detections
+from mmgtrack.models.point_track.box_cells import check_boxes
+from mmgtrack.models.point_track.peaks import highest_peaks, points_inside
 from mmgtrack.registry import MODELS
 
 
@@ -59,17 +61,17 @@ class CentreHead(CenterNetHead):
 
     def _peaks(self, outputs: CentreMaps, limits: Tensor) -> tuple[Detections, Tensor]:
         """The best local maxima as boxes without area (P, K, 4), and their cells (P, K)."""
-        heat = outputs.heat[0].to(limits.dtype)
-        y, x = (torch.arange(n, device=limits.device) for n in heat.shape[-2:])
+        heat = outputs.heat[0][:, 0].to(limits.dtype)
         stride = self.strides[0]
-        inside = (y[:, None] * stride < limits[:, 3, None, None]) & (x * stride < limits[:, 2, None, None])
-        heat = heat[:, 0].nan_to_num(0).where(inside, heat.new_tensor(-1.0))
-        peaks = get_local_maximum(heat[:, None])[:, 0].where(inside, heat.new_tensor(-1.0)).flatten(1)
-        best, cells = peaks.topk(min(self.test_cfg['max_per_img'], peaks.shape[1]), dim=1)
+        inside = points_inside(limits, heat.shape[-2:], stride, offset=0.0)
+        peaks = highest_peaks(heat, inside, self.test_cfg['max_per_img'])
+        cells = peaks.rows * heat.shape[-1] + peaks.columns
         offsets = outputs.offsets[0].flatten(2).to(limits.dtype).transpose(1, 2)
-        corner = torch.stack([cells % len(x), cells.div(len(x), rounding_mode='floor')], 2)
+        corner = torch.stack([peaks.columns, peaks.rows], 2)
         points = (corner + offsets.take_along_dim(cells[..., None], 1)) * stride
-        return Detections(points.repeat(1, 1, 2), best.clamp(min=0), best >= 0), cells
+        points = torch.minimum(points.clamp(min=0), limits[:, None, :2])  # offsets may leave the frame
+        valid = peaks.valid & points.isfinite().all(-1)
+        return Detections(points.repeat(1, 1, 2), peaks.scores, valid), cells
 
     def loss_of_pairs(
         self,
@@ -80,10 +82,15 @@ class CentreHead(CenterNetHead):
     ) -> dict[str, Tensor]:
         """Losses of P pairs as mmdet has them for one image, weighted by ``shares`` (P,), which sum to 1.
 
-        truths: 0 or 1 boxes a pair; shapes: (h, w) of each pair's image without padding. Padding is
-        background, as in mmdet.
+        truths: 0 or 1 boxes a pair; shapes: (h, w) of each pair's image without padding. A box is clipped to
+        the image, and dropped if nothing is left. Padding is background, as in mmdet. Raises InputError for
+        boxes that are not finite (n, 4).
         """
-        heat, sizes, offsets = (leaf[0].float() for leaf in outputs)
+        check_boxes([truth.bboxes for truth in truths], len(shapes))
+        truths = [_inside(truth, shape) for truth, shape in zip(truths, shapes, strict=True)]
+        heat, sizes, offsets = (
+            leaf[0].to(torch.promote_types(leaf[0].dtype, torch.float32)) for leaf in outputs
+        )
         padded = tuple(side * self.strides[0] for side in heat.shape[-2:])
         targets, _ = self.get_targets(
             [truth.bboxes for truth in truths], [truth.labels for truth in truths], heat.shape, padded
@@ -97,3 +104,10 @@ class CentreHead(CenterNetHead):
             loss_size=self.loss_wh(sizes, targets['wh_target'], weight, avg_factor=1.0),
             loss_offset=self.loss_offset(offsets, targets['offset_target'], weight, avg_factor=1.0),
         )
+
+
+def _inside(truth: InstanceData, shape: tuple[int, int]) -> InstanceData:
+    """The boxes clipped to an image of (h, w), without those of which nothing is in it."""
+    boxes = clip_boxes(truth.bboxes, shape)
+    kept = (boxes[:, 2:] > boxes[:, :2]).all(1)
+    return InstanceData(bboxes=boxes[kept], labels=truth.labels[kept])

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import torch
 from mmcv.cnn import ConvModule, DepthwiseSeparableConvModule
-from mmdet.models.utils import get_local_maximum
 from mmengine.model import BaseModule, ModuleList
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
@@ -15,7 +14,8 @@ from torch.nn import functional
 from mmgtrack.errors import InputError
 from mmgtrack.models.detections import keep_best, suppress
 from mmgtrack.models.pairs import Detections
-from mmgtrack.models.point_track.max_point_loss import cells_of_boxes
+from mmgtrack.models.point_track.box_cells import BoxCells, cells_of_boxes
+from mmgtrack.models.point_track.peaks import highest_peaks, points_inside
 from mmgtrack.registry import MODELS
 
 LARGEST_EXPONENT = 6.0
@@ -55,7 +55,7 @@ class PointHead(BaseModule):
         loss_size: config of one of mmdet's losses of boxes; an object weighs the same whatever its area.
         test_cfg: ``max_per_img``, ``nms``.
 
-    Raises InputError for levels that are not there.
+    Raises InputError for strides that do not grow and levels that are not there.
     """
 
     def __init__(
@@ -78,6 +78,9 @@ class PointHead(BaseModule):
     ) -> None:
         del train_cfg  # of mmdet's detectors, which hand it to every head
         super().__init__(init_cfg or dict(type='Normal', layer='Conv2d', std=0.01))
+        if list(strides) != sorted(set(strides)):
+            raise InputError(f'strides must grow from level to level, got {list(strides)}')
+        self.num_maps = len(strides)
         self.levels = sorted(set(range(len(strides)) if levels is None else levels))
         if not self.levels or not set(self.levels) <= set(range(len(strides))):
             raise InputError(f'levels must be some of 0 to {len(strides) - 1}, got {levels}')
@@ -93,10 +96,12 @@ class PointHead(BaseModule):
         # 5 outputs: the point's logit, and the logarithms of 4 distances
         self.outputs = ModuleList(nn.Conv2d(widths[-1], 5, 3, padding=1) for _ in self.towers)
         self.loss_point = MODELS.build(loss_point or dict(type='mmgtrack.MaxPointLoss'))
-        self.loss_size = MODELS.build(loss_size or dict(type='GIoULoss'))
+        self.loss_size = MODELS.build(loss_size or dict(type='mmdet.GIoULoss'))
 
     def forward(self, maps: Sequence[Tensor]) -> PointMaps:
-        """maps: (P, C, H, W) of all strides, modulated by each target."""
+        """maps: (P, C, H, W) of all strides, modulated by the targets. InputError for fewer or more."""
+        if len(maps) != self.num_maps:
+            raise InputError(f'PointHead expects maps of {self.num_maps} strides, got {len(maps)}')
         points, distances = [], []
         for place, level in enumerate(self.levels):
             branch = 0 if self.share_levels else place
@@ -134,18 +139,11 @@ class PointHead(BaseModule):
 
     def _peaks(self, outputs: PointMaps, limits: Tensor) -> tuple[Detections, Tensor]:
         """The best local maxima as boxes without area (P, K, 4), and as points (P, K, 2) x, y."""
-        logits = self.fuse(outputs.points).to(limits.dtype)
-        y, x = (
-            (torch.arange(n, dtype=limits.dtype, device=limits.device) + 0.5) * self.strides[0]
-            for n in logits.shape[-2:]
-        )
-        inside = (y[:, None] < limits[:, 3, None, None]) & (x < limits[:, 2, None, None])
-        scores = logits[:, 0].sigmoid().nan_to_num(0).where(inside, logits.new_tensor(-1.0))
-        peaks = get_local_maximum(scores[:, None])[:, 0].where(inside, logits.new_tensor(-1.0)).flatten(1)
-        count = min(4 * self.test_cfg['max_per_img'], peaks.shape[1])
-        best, cells = peaks.topk(count, dim=1)
-        points = torch.stack([x[cells % len(x)], y[cells.div(len(x), rounding_mode='floor')]], dim=2)
-        return Detections(points.repeat(1, 1, 2), best.clamp(min=0), best >= 0), points
+        logits = self.fuse(outputs.points)[:, 0].to(limits.dtype)
+        inside = points_inside(limits, logits.shape[-2:], self.strides[0], offset=0.5)
+        peaks = highest_peaks(logits.sigmoid(), inside & logits.isfinite(), 4 * self.test_cfg['max_per_img'])
+        points = (torch.stack([peaks.columns, peaks.rows], dim=2).to(limits.dtype) + 0.5) * self.strides[0]
+        return Detections(points.repeat(1, 1, 2), peaks.scores, peaks.valid), points
 
     def _boxes_at(self, outputs: PointMaps, points: Tensor) -> Tensor:
         """The levels' boxes (P, K, 4) at points (P, K, 2), weighted by how sure each level is there."""
@@ -169,31 +167,27 @@ class PointHead(BaseModule):
     ) -> dict[str, Tensor]:
         """Losses of P pairs, weighted by ``shares`` (P,), which sum to 1.
 
-        truths: 0 or 1 boxes a pair; shapes: (h, w) of each pair's image without padding.
+        truths: 0 or 1 boxes a pair; shapes: (h, w) of each pair's image without padding. Raises InputError
+        where these do not fit together, and for boxes that are not finite.
         """
         boxes = [truth.bboxes for truth in truths]
-        maps, strides = list(outputs.points), list(self.strides)
-        if self.supervise_fused and len(maps) > 1:
-            maps, strides = [*maps, self.fuse(maps)], [*strides, strides[0]]
+        cells = cells_of_boxes(outputs.points, boxes, self.strides, shapes)
         sizes = [
-            self._size_loss(distances, boxes, stride, shapes, shares)
-            for distances, stride in zip(outputs.distances, self.strides, strict=True)
+            self._size_loss(distances, torch.cat(boxes), level, stride, shares)
+            for distances, level, stride in zip(outputs.distances, cells, self.strides, strict=True)
         ]
+        maps = outputs.points
+        if self.supervise_fused and len(maps) > 1:
+            maps, cells = [*maps, self.fuse(maps)], [*cells, cells[0]]
         return dict(
-            loss_point=self.loss_point(maps, boxes, strides, shapes, shares),
+            loss_point=self.loss_point.loss_in_cells(maps, cells, shares),
             loss_size=torch.stack(sizes).mean(),
         )
 
     def _size_loss(
-        self,
-        distances: Tensor,
-        boxes: Sequence[Tensor],
-        stride: int,
-        shapes: Sequence[tuple[int, int]],
-        shares: Tensor,
+        self, distances: Tensor, boxes: Tensor, cells: BoxCells, stride: int, shares: Tensor
     ) -> Tensor:
-        """Of one level: each target the mean over its cells, so that its area does not count."""
-        cells = cells_of_boxes(boxes, stride, shapes, distances)
+        """Of one level: each of the boxes (R, 4) the mean over its cells, so that its area does not count."""
         rows, places = cells.inside.nonzero(as_tuple=True)
         owners = cells.owners[rows]
         found = distances.flatten(2).transpose(1, 2)[owners, places]
@@ -201,9 +195,7 @@ class PointHead(BaseModule):
             return distances.sum() * 0
         width = distances.shape[-1]
         centres = (torch.stack([places % width, places // width], 1) + 0.5) * stride
-        nowhere = found.new_zeros(1, 4)  # of pairs without a target, which own no cells
-        wanted = torch.cat([box.to(found) if len(box) else nowhere for box in boxes])[owners]
         decoded = torch.cat([centres - found[:, :2], centres + found[:, 2:]], 1)
-        weight = shares[owners] / cells.inside.sum(1)[rows]
-        loss: Tensor = self.loss_size(decoded, wanted, weight=weight, avg_factor=1.0)
+        weight = shares[owners] / cells.inside.sum(1)[rows] / cells.num_boxes()[owners]
+        loss: Tensor = self.loss_size(decoded, boxes.to(found)[rows], weight=weight, avg_factor=1.0)
         return loss

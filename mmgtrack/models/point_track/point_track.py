@@ -53,6 +53,9 @@ class PointTrack(QuerySearchTracker, SingleStageDetector):
         self.batch_frames = batch_frames
         self.calibration = Calibration(**(calibration or {}))
 
+    def fold(self) -> None:
+        self.neck.fold()
+
     def extract(self, images: Tensor) -> tuple[Tensor, ...]:
         maps: tuple[Tensor, ...] = self.neck(self.backbone(images.to(next(self.backbone.parameters()).dtype)))
         return maps

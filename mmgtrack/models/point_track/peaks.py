@@ -1,0 +1,41 @@
+"""Local maxima of score maps, the best first."""
+
+from typing import NamedTuple
+
+import torch
+from mmdet.models.utils import get_local_maximum
+from torch import Tensor
+
+
+class Peaks(NamedTuple):
+    """K cells a map, best first: scores (P, K) in [0, 1]; columns, rows (P, K) int64; valid (P, K) bool."""
+
+    scores: Tensor
+    columns: Tensor
+    rows: Tensor
+    valid: Tensor
+
+
+def highest_peaks(scores: Tensor, looked_at: Tensor, count: int) -> Peaks:
+    """The ``count`` best cells that no neighbour is better than; a plateau's cells are all peaks.
+
+    scores: (P, H, W) in [0, 1]; looked_at: (P, H, W) bool, the cells that take part. Those that are not a
+    number never do. Where there are fewer peaks, rows that are not valid fill up.
+    """
+    nothing = scores.new_tensor(-1.0)
+    scores = scores.where(looked_at & scores.isfinite(), nothing)
+    is_peak = (get_local_maximum(scores[:, None])[:, 0] == scores) & (scores >= 0)
+    flat = scores.where(is_peak, nothing).flatten(1)
+    best, cells = flat.topk(min(count, flat.shape[1]), dim=1)
+    width = scores.shape[-1]
+    rows = cells.div(width, rounding_mode='floor')
+    return Peaks(best.clamp(min=0), cells % width, rows, best >= 0)
+
+
+def points_inside(limits: Tensor, size: torch.Size, stride: int, offset: float) -> Tensor:
+    """(P, H, W) bool: cells whose point ((j + offset) stride, (i + offset) stride) is in the image.
+
+    limits: (P, 4) w, h, w, h of the images; size: (H, W).
+    """
+    y, x = ((torch.arange(n, dtype=limits.dtype, device=limits.device) + offset) * stride for n in size)
+    return (y[:, None] < limits[:, 3, None, None]) & (x < limits[:, 2, None, None])
