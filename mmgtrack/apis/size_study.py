@@ -50,7 +50,9 @@ class KeptRows:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             yield
         except OSError as error:
-            raise OutputError(f'cannot write {self.path}: {error.strerror}; give another --out') from error
+            raise OutputError(
+                f'cannot write {self.path}: {error.strerror or error}; give another --out'
+            ) from error
 
 
 def _read_clips(path: Path, lines: Sequence[str]) -> dict[str, FrameRows]:
@@ -109,16 +111,13 @@ def measured_rows(path: Path, source: StudySource) -> FrameRows | None:
 
     Raises DataError for a damaged file.
     """
-    head, *lines = _lines(path) or ['{}']
-    clips = _read_clips(path, lines) if json.loads(head).get('source') == _plain(source.settings) else {}
+    head, *lines = _lines(path) or ['']
+    # the source is the last of the sorted keys: which model it was is for the caller to know
+    is_same = head.endswith(json.dumps({'source': source.settings}, sort_keys=True)[1:])
+    clips = _read_clips(path, lines) if is_same else {}
     if not set(source.names) <= set(clips):
         return None
     return FrameRows.cat([clips[name] for name in source.names])
-
-
-def _plain(settings: Mapping[str, Any]) -> Any:
-    """As JSON has them."""
-    return json.loads(json.dumps(settings))
 
 
 def measure_clip(tracker: Tracker, clip: StudyClip) -> FrameRows:
@@ -189,5 +188,6 @@ def _rows(
 
 def is_inside(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """(...) bool: points (..., 2) x, y in boxes (..., 4) xyxy, x1 <= x < x2; never in a nan box."""
-    inside: np.ndarray = ((boxes[..., :2] <= points) & (points < boxes[..., 2:])).all(-1)
+    along: np.ndarray = (boxes[..., :2] <= points) & (points < boxes[..., 2:])
+    inside: np.ndarray = along[..., 0] & along[..., 1]
     return inside

@@ -82,9 +82,11 @@ class PairClips:
         self.settings: dict[str, Any] = dict(
             kind='pairs', reader=dict(reader), count=count, scale=list(scale), seed=seed
         )
-        load = dict(type='mmgtrack.LoadFrame')
-        size = dict(type='mmgtrack.RandomTargetSize', scale=scale)
-        light = dict(type='mmdet.PhotoMetricDistortion', contrast_range=(0.6, 1.4), swap_channels=False)
+        load: dict[str, Any] = dict(type='mmgtrack.LoadFrame')
+        size: dict[str, Any] = dict(type='mmgtrack.RandomTargetSize', scale=scale)
+        light: dict[str, Any] = dict(
+            type='mmdet.PhotoMetricDistortion', contrast_range=(0.6, 1.4), swap_channels=False
+        )
         query = [load, dict(size, change=QUERY_CHANGE), light]
         search = [load, size, dict(type='mmdet.RandomFlip', prob=0.5), light]
         sampler = dict(type='mmgtrack.ClipSampler', max_instances=1, negative_prob=NEGATIVE_SHARE)
@@ -179,15 +181,8 @@ class DrawnClips:
     def __getitem__(self, index: int) -> StudyClip:
         side, seed, others = self._drawn[index]
         clip = synthetic_clip(size=FRAME_SIZE, target_size=(side, side), num_lookalikes=others, seed=seed)
-        name = self.names[index]
-        return StudyClip(
-            (name,),
-            name,
-            clip.frames,
-            clip.boxes,
-            clip.present,
-            np.ones_like(clip.present),  # type: ignore[arg-type]
-        )
+        name, labelled = self.names[index], np.ones_like(clip.present)
+        return StudyClip((name,), name, list(clip.frames), clip.boxes, clip.present, labelled)
 
 
 def reader_of(data: str, root: str | None, of_folder: Mapping[str, Any]) -> dict[str, Any]:

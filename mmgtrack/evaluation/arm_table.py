@@ -51,7 +51,7 @@ def above_base(seeds: Seeds, base: Seeds, measure: str, largest: float = np.inf)
     own, others = (
         np.mean([each[seed].measure(measure)[chosen] for seed in common], axis=0) for each in (seeds, base)
     )
-    return mean_with_bounds(own - others, first.units[chosen])
+    return mean_with_bounds(own - others, first.units[chosen].tolist())
 
 
 def as_markdown(arms: Mapping[str, Seeds], base: str, bins: SizeBins = STUDY_BINS) -> str:

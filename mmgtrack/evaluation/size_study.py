@@ -15,6 +15,9 @@ from mmgtrack.formats.markdown import Bounded, bounded_percent, markdown_table
 
 MEASURES = {'hit': 'hit rate', 'box_hit': "hit rate of the box's centre", 'auc': 'success AUC'}
 
+Mean = Callable[[np.ndarray, Sequence[str]], Bounded]
+"""Mean of (n,) values with bounds; units: what each value shares with others."""
+
 
 @dataclass(frozen=True, eq=False)
 class FrameRows:
@@ -124,7 +127,7 @@ class SizeSummary:
 
 def summarise(rows: FrameRows, bins: SizeBins = STUDY_BINS, bounded: bool = True) -> SizeSummary:
     """All numbers of one tracker, by size. bounded: False: means alone, their bounds are nan."""
-    mean = mean_with_bounds if bounded else _mean_alone
+    mean: Mean = mean_with_bounds if bounded else _mean_alone
     shown, absent = rows[rows.is_shown], rows[~rows.is_shown]
     places = bins.index(shown.sizes)
     return SizeSummary(
@@ -133,18 +136,18 @@ def summarise(rows: FrameRows, bins: SizeBins = STUDY_BINS, bounded: bool = True
         correlation=correlation(shown),
         absent=len(absent),
         shown=len(shown),
-        judged_absent=mean(~absent.judged * 1.0, absent.units),
-        judged_shown=mean(shown.judged * 1.0, shown.units),
+        judged_absent=mean(~absent.judged * 1.0, absent.units.tolist()),
+        judged_shown=mean(shown.judged * 1.0, shown.units.tolist()),
     )
 
 
-def _mean_alone(values: np.ndarray, units: np.ndarray) -> Bounded:
+def _mean_alone(values: np.ndarray, units: Sequence[str]) -> Bounded:
     return float(values.mean()) if len(values) else float('nan'), float('nan'), float('nan')
 
 
-def _line(rows: FrameRows, label: str, mean: Callable[..., Bounded]) -> SizeLine:
+def _line(rows: FrameRows, label: str, mean: Mean) -> SizeLine:
     """Of frames that show their target."""
-    measures = {name: mean(rows.measure(name), rows.units) for name in MEASURES}
+    measures = {name: mean(rows.measure(name), rows.units.tolist()) for name in MEASURES}
     return SizeLine(
         label=label,
         frames=len(rows),

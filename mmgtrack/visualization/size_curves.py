@@ -33,13 +33,13 @@ def plot_by_size(panels: Sequence[SizePanel], title: str, path: Path) -> None:
         for axes, panel in zip(figure, panels, strict=True):
             for index, (name, (sizes, points)) in enumerate(panel.lines.items()):
                 found = np.array(points, dtype=float).reshape(-1, 3)
-                sizes, found = _finite(sizes, found)
+                places, found = _finite(sizes, found)
                 value, low, high = 100 * found.T
-                axes.plot(sizes, value, marker='o', markersize=4, color=colour_of(index), label=name)
-                axes.fill_between(sizes, low, high, color=colour_of(index), alpha=0.2)
+                axes.plot(places, value, marker='o', markersize=4, color=colour_of(index), label=name)
+                axes.fill_between(places, low, high, color=colour_of(index), alpha=0.2)
             if panel.chance is not None:
-                sizes, chance = _finite(panel.chance[0], np.array(panel.chance[1]))
-                axes.plot(sizes, 100 * chance, 'k--', linewidth=1, label='a random point')
+                places, chance = _finite(panel.chance[0], np.array(panel.chance[1]))
+                axes.plot(places, 100 * chance, 'k--', linewidth=1, label='a random point')
             axes.set(title=panel.title, xlabel='size of the target, px', ylabel='%', ylim=(0, 100))
             axes.set_xscale('log', base=2)
             axes.xaxis.set_major_formatter('{x:g}')

@@ -194,8 +194,8 @@ class Board:
 
 def main() -> None:
     args = parse_args()
-    if args.steps is not None and args.steps < 1:
-        raise InputError(f'--steps must be at least 1, got {args.steps}')
+    if min(args.seeds) < 0 or (args.steps is not None and args.steps < 1):
+        raise InputError(f'expected --seeds >= 0 and --steps >= 1, got {args.seeds} and {args.steps}')
     experiments = read_experiments(args.tables, args.experiments)
     plan = Plan(args.work_dir, sources_of(args), args.device, args.steps)
     seeds, out = list(dict.fromkeys(args.seeds)), args.out or args.work_dir / 'tables'
@@ -209,8 +209,8 @@ def main() -> None:
             if not do_run(run, plan):
                 busy.append(run.name)
                 continue
-        except MMGTrackError as error:
-            failed.append(f'{run.name}: {" ".join(str(error).split())}')
+        except (MMGTrackError, RuntimeError, MemoryError) as error:  # such as a full GPU: the others go on
+            failed.append(f'{run.name}: {" ".join(str(error).split()) or type(error).__name__}')
             print(failed[-1], flush=True)
             continue
         board.write(run.config)

@@ -41,8 +41,8 @@ experiments = dict(
     ),
     points=dict(
         title='Points a map is trained by (the note, 3.3)',
-        base='k = 4',
-        arms={f'k = {k}': f'{study}_k{k}.py' for k in (1, 4, 9, 16)},
+        base='k = 256',
+        arms={f'k = {k}': f'{study}_k{k}.py' for k in (1, 4, 9, 16, 64, 256)},
     ),
     rule=dict(
         title='What is trained (the note, 2.1)',
@@ -50,7 +50,7 @@ experiments = dict(
         arms={
             'max in box, max outside': f'{study}.py',
             'max of the map only': f'{study}_only_maximum.py',
-            'no dead zone': f'{study}_no_dead_zone.py',
+            'with the dead zone': f'{study}_dead_zone.py',
             'fused map not supervised': f'{study}_no_fused.py',
             'centre heat map, focal loss': f'{study}_centre.py',
         },
