@@ -114,22 +114,21 @@ def test_the_exact_box_comes_out(box: Sequence[float]) -> None:
     assert at.boxes[0, 0].tolist() == [*point.tolist(), *point.tolist()] and at.valid[0, 0]
 
 
-def test_levels_are_weighted_by_how_sure_they_are() -> None:
-    others = [
-        distances_to(box)[level]
-        for level, box in enumerate([(40, 30, 48, 38), (32, 22, 56, 46), (0, 0, 80, 80)])
-    ]
+@pytest.mark.parametrize(
+    ('side', 'counted'), [(16, [1, 2, 5]), (15, [1, 2, 0]), (8, [1, 2, 0]), (7, [1, 0, 0]), (3, [1, 0, 0])]
+)
+def test_levels_are_weighted_by_how_sure_they_are(side: int, counted: list[int]) -> None:
+    """But for those whose cells are larger than the box of the finest."""
+    boxes = [(46 - side / 2, 34 - side / 2, 46 + side / 2, 34 + side / 2), (32, 22, 56, 46), (0, 0, 80, 80)]
+    others = [distances_to(box)[level] for level, box in enumerate(boxes)]
     logits = flat_logits(0)
     logits[1] += math.log(2)
     logits[2] += math.log(5)
     logits[0][0, 0, 8, 11] = 1e-3  # the only peak
     found = head(max_per_img=1).detect(PointMaps(logits, others), LIMITS)
-    expected = (
-        1 * torch.tensor([40, 30, 48, 38])
-        + 2 * torch.tensor([32, 22, 56, 46])
-        + 5 * torch.tensor([0, 0, 80, 80])
-    ) / 8
-    torch.testing.assert_close(found.boxes[0, 0], expected.double(), atol=0.1, rtol=0)
+    shares = torch.tensor(counted, dtype=torch.float64)[:, None]
+    expected = (shares * torch.tensor(boxes, dtype=torch.float64)).sum(0) / shares.sum()
+    torch.testing.assert_close(found.boxes[0, 0], expected, atol=0.1, rtol=0)
 
 
 @pytest.mark.parametrize('seed', range(5))

@@ -39,7 +39,8 @@ class PointHead(BaseModule):
 
     Every level looks for targets of every size, and each is supervised (deep supervision). What comes out is
     the mean of their logits on the finest of them: its highest point is the target's, p = sigmoid. The box
-    is the mean of the levels' boxes there, weighted by the softmax of their logits.
+    is the mean of the levels' boxes there, weighted by the softmax of their logits; of a small target, only
+    levels whose cells are no larger count.
 
     Args:
         in_channels, feat_channels: of the maps, and of the convolutions.
@@ -146,7 +147,11 @@ class PointHead(BaseModule):
         return Detections(points.repeat(1, 1, 2), peaks.scores, peaks.valid), points
 
     def _boxes_at(self, outputs: PointMaps, points: Tensor) -> Tensor:
-        """The levels' boxes (P, K, 4) at points (P, K, 2), weighted by how sure each level is there."""
+        """The levels' boxes (P, K, 4) at points (P, K, 2), weighted by how sure each level is there.
+
+        Levels whose cells are larger than the finest level's box do not count: they know it no better than
+        a cell.
+        """
         boxes, logits = [], []
         for scores, distances, stride in zip(*outputs, self.strides, strict=True):
             columns, rows = (points / stride).long().unbind(-1)
@@ -155,8 +160,12 @@ class PointHead(BaseModule):
             found = distances.flatten(2).gather(2, cells.expand(-1, 4, -1)).transpose(1, 2)
             centres = (torch.stack([columns, rows], -1) + 0.5) * stride
             boxes.append(torch.cat([centres - found[..., :2], centres + found[..., 2:]], -1))
-        weights = torch.stack(logits).softmax(0)
-        return (torch.stack(boxes) * weights[..., None]).sum(0).to(points.dtype)
+        every = torch.stack(boxes)
+        target_size = (every[0, ..., 2:] - every[0, ..., :2]).prod(-1).sqrt()
+        strides = target_size.new_tensor(self.strides)[:, None, None]
+        too_coarse = (strides > target_size) & (strides > self.strides[0])
+        weights = torch.stack(logits).masked_fill(too_coarse, -torch.inf).softmax(0)
+        return (every * weights[..., None]).sum(0).to(points.dtype)
 
     def loss_of_pairs(
         self,
