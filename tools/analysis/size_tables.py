@@ -46,11 +46,12 @@ experiments = dict(
     ),
     rule=dict(
         title='What is trained (the note, 2.1)',
-        base='max in box, max outside',
+        base='k = 256',
         arms={
-            'max in box, max outside': f'{study}.py',
-            'max of the map only': f'{study}_only_maximum.py',
-            'with the dead zone': f'{study}_dead_zone.py',
+            'k = 256': f'{study}.py',
+            'k = 256, dead zone': f'{study}_dead_zone.py',
+            'k = 1, dead zone: the note': f'{study}_note.py',
+            'the same, of the whole map only': f'{study}_only_maximum.py',
             'fused map not supervised': f'{study}_no_fused.py',
             'centre heat map, focal loss': f'{study}_centre.py',
         },
