@@ -28,10 +28,8 @@ model = dict(
         neck=dict(type='FPN', in_channels=backbone_channels, out_channels=channels, num_outs=4),
         num_levels=4,
         share_levels=True,
-        # a full generated convolution, as in dmtrack_r50.py
-        correlation=dict(
-            groups=1, pooled=True, project_out=False, act_cfg=dict(type='ReLU', inplace=True),
-            plain_start=True)),
+        # a factor a channel from the 7x7 RoI feature, and a 1x1 convolution, as in GlobalTrack
+        correlation=dict(init_cfg=dict(type='Xavier', layer='Conv2d', distribution='uniform'))),
     roi_extractor=dict(
         type='SingleRoIExtractor',
         roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=2),
@@ -45,8 +43,9 @@ model = dict(
         strides=strides,
         # a process has one pair at a time: no batch norm
         norm_cfg=dict(type='GN', num_groups=32, requires_grad=True),
-        loss_point=dict(type='mmgtrack.MaxPointLoss', num_points=4),
-        loss_size=dict(type='GIoULoss', loss_weight=0.5)),
+        # many points and no dead zone, as the light model: docs/size_study.md
+        loss_point=dict(type='mmgtrack.MaxPointLoss', num_points=256, dead_zone=False),
+        loss_size=dict(type='GIoULoss', loss_weight=0.25)),
     test_cfg=dict(max_per_img=20, nms=dict(type='nms', iou_threshold=0.5)))
 
 # what is taken out of _base_ does not stay under its old name, where somebody could set it in vain
