@@ -99,7 +99,7 @@ def test_partly_visible_box_is_flagged_and_a_lost_one_removed(painted: Painted) 
     zoom = RandomZoom((128, 96), min_visible=0.5)
     canvas_boxes = np.array([[-15, 0, 5, 20], [15, 0, 35, 20], [130, 70, 150, 90]], float)
     made = results(painted((96, 128), boxes), boxes)
-    _move_boxes(made, canvas_boxes, (96, 128), zoom.min_visible)
+    _move_boxes(made, canvas_boxes, np.array([0, 0, 128, 96]), zoom.min_visible)
     assert made['gt_bboxes_labels'].tolist() == [0, 1]
     assert made['gt_ignore_flags'].tolist() == [True, False]
     assert made['gt_bboxes'].tensor.tolist() == [[0, 0, 5, 20], [15, 0, 35, 20]]

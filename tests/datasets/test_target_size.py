@@ -80,6 +80,27 @@ def test_sizes_are_log_uniform_whatever_they_were(
     assert log_uniform(sizes) > 0.01
 
 
+def test_sizes_that_roles_change_are_log_uniform_too(tmp_path: Path) -> None:
+    """The limits throw them back, and do not gather them."""
+    sizes = drawn_sizes(clip_dataset([write_videos(tmp_path, 16)], change=3.0), 300, 'query')
+    assert log_uniform(sizes) > 0.01
+    assert (sizes < LIMITS[0] * 1.01).sum() + (sizes > LIMITS[1] * 0.99).sum() < 6
+
+
+def test_a_box_ends_where_the_picture_does(tmp_path: Path) -> None:
+    """Not where the canvas does: what is beyond shows another clip."""
+    other = str(tmp_path / 'other.png')
+    cv2.imwrite(other, np.full((96, 128, 3), 200, np.uint8))
+    size, image = RandomTargetSize((160, 120)), np.full((96, 128, 3), 20, np.uint8)
+    for seed in range(25):
+        with seeded(seed):
+            out = size(results(image, np.array([[-20, 30, 20, 70]]), other, (seed,)))
+        (drawn,) = out['gt_bboxes'].tensor.numpy()
+        dark = np.argwhere(out['img'][..., 0] < 100)
+        np.testing.assert_allclose(drawn[0], dark[:, 1].min(), atol=1.5)
+        assert out['gt_ignore_flags'].tolist() == [False]  # half of it is left
+
+
 def test_sizes_follow_neither_from_the_frame_nor_from_the_clip(tmp_path: Path) -> None:
     """All of them are drawn from the key of a sample, and must not be the same numbers."""
     dataset = clip_dataset([write_videos(tmp_path, 16)])

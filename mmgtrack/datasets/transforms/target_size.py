@@ -20,11 +20,11 @@ _STREAM = 1_000_000
 class RandomTargetSize(RandomZoom):
     """Draw the size sqrt(w*h) of one target uniformly in log scale, from a few pixels to half the frame.
 
-    The picture is scaled by whatever the size drawn asks for, stretched without changing the area, and
-    placed as in ``RandomZoom``. A size that is wider or higher than the canvas is lowered to fit. All roles
-    of a sample share the size and, where they show the same ones, the target; each role then changes the
-    size by up to ``change``, so that a sample of a video or of a still image shows its target small in all
-    roles or large in all.
+    The picture is scaled by whatever the size drawn asks for, however far: a source of small objects gives
+    blurred large ones. It is stretched without changing the area, and placed as in ``RandomZoom``. A size
+    that is wider or higher than the canvas is lowered to fit. All roles of a sample share the size and,
+    where they show the same ones, the target; each role then changes the size by up to ``change``, so that
+    a sample of a video or of a still image shows its target small in all roles or large in all.
 
     A margin is filled with a frame of another clip (``other_path``), mirrored as often as it takes, and up
     to ``decoys`` parts of that frame lie on it as pictures of any size: else a small target would be found
@@ -34,9 +34,9 @@ class RandomTargetSize(RandomZoom):
         scale: (long, short) side limits of the canvas, see ResizeRule.
         min_size: smallest size, in pixels of the canvas.
         max_share: largest area, as a share of the canvas.
-        change: factor by which a role's size may differ from the sample's, either way; the result stays
-            between the limits. 1: the sizes of all roles are equal.
-        decoys: largest number of other pictures in the margin.
+        change: factor by which a role's size may differ from the sample's, either way; the limits throw it
+            back. 1: the sizes of all roles are equal.
+        decoys: largest number of other pictures in the margin, none smaller than ``min_size``.
         stretch, min_visible, mix_prob: as in ``RandomZoom``.
         prob: probability of drawing a size; otherwise a plain resize to the canvas.
 
@@ -87,7 +87,7 @@ class RandomTargetSize(RandomZoom):
         low, high = np.log([self.min_size, max(self.min_size, np.sqrt(self.max_share * area))])
         reach = np.log(self.change)
         size = low + _shared(results) * (high - low) + np.random.uniform(-reach, reach)
-        return float(np.exp(np.clip(size, low, high)))
+        return float(np.exp(_reflected(size, low, high)))
 
     def _canvas(self, results: dict[str, Any], size: tuple[int, int]) -> np.ndarray:
         other = results.get('other_path')
@@ -98,6 +98,12 @@ class RandomTargetSize(RandomZoom):
         for _ in range(np.random.randint(self.decoys + 1)):
             put_decoy(picture, canvas, self.min_size)
         return canvas
+
+
+def _reflected(value: float, low: float, high: float) -> float:
+    """Into the limits, thrown back by them, so that what is uniform stays so."""
+    span = high - low
+    return low + span - abs(span - (value - low) % (2 * span)) if span else low
 
 
 def _shared(results: dict[str, Any], *what: int) -> float:

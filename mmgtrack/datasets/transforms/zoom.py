@@ -21,8 +21,8 @@ class RandomZoom(BaseTransform):
     far as ``zoom_range`` lets it; each axis is then stretched by up to ``stretch``. The shift is drawn
     among those that keep the anchor inside and the canvas full of picture, or, zoomed out, the picture
     inside the canvas; the margin is filled with the picture's mean colour or a frame of another clip.
-    Boxes of which less than ``min_visible`` is left are flagged in ``gt_ignore_flags``; those outside
-    are removed. Without boxes the zoom alone is drawn.
+    Boxes end where the picture does; those of which less than ``min_visible`` is left are flagged in
+    ``gt_ignore_flags``, those outside are removed. Without boxes the zoom alone is drawn.
 
     Args:
         scale: (long, short) side limits of the canvas, see ResizeRule.
@@ -68,7 +68,9 @@ class RandomZoom(BaseTransform):
             shift = _random_shift(anchor, image.shape[:2], size, factor)
         results['img'] = _warp(image, factor, shift, self._canvas(results, size))
         results['img_shape'] = size
-        _move_boxes(results, boxes * np.tile(factor, 2) + np.tile(shift, 2), size, self.min_visible)
+        edges = np.array([shift, shift + factor * image.shape[1::-1]])
+        shown = np.clip(edges, 0, size[::-1]).flatten()
+        _move_boxes(results, boxes * np.tile(factor, 2) + np.tile(shift, 2), shown, self.min_visible)
         return results
 
     def _canvas(self, results: dict[str, Any], size: tuple[int, int]) -> np.ndarray:
@@ -144,12 +146,12 @@ def _warp(image: np.ndarray, factor: np.ndarray, shift: np.ndarray, canvas: np.n
     return canvas
 
 
-def _move_boxes(
-    results: dict[str, Any], boxes: np.ndarray, size: tuple[int, int], min_visible: float
-) -> None:
-    """Put the moved (n, 4) boxes, clipped to the canvas, into ``results``; drop and flag by visibility."""
-    limit = np.array([size[1], size[0], size[1], size[0]], dtype=np.float64)
-    clipped = np.clip(boxes, 0, limit)
+def _move_boxes(results: dict[str, Any], boxes: np.ndarray, shown: np.ndarray, min_visible: float) -> None:
+    """Put the moved (n, 4) boxes, clipped, into ``results``; drop and flag by visibility.
+
+    shown: (4,) xyxy, the part of the canvas that shows the picture; beyond it there is nothing of a target.
+    """
+    clipped = np.clip(boxes, np.tile(shown[:2], 2), np.tile(shown[2:], 2))
     visible = np.prod(clipped[:, 2:] - clipped[:, :2], axis=1)
     share = visible / np.maximum(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), 1e-9)
     kept = visible > 0
