@@ -153,36 +153,54 @@ class VideoClips:
 
 
 class DrawnClips:
-    """Clips of ``synthetic_clip`` in frames of 640x480, every second seed with look-alikes.
+    """Clips of ``synthetic_clip`` in frames of 640x480.
 
     Args:
-        sides: of the targets, in pixels.
+        sides: of all objects of a clip, in pixels.
         seeds: of the clips.
-        look_alikes: number of them, with odd seeds.
+        objects: in a clip, each with a texture of its own; all of them are followed, the others being in the
+            way.
+        look_alikes: further ones with the first object's texture turned upside down, in every clip.
     """
 
     def __init__(
-        self, sides: Items[int] = (6, 8, 10, 12, 14, 16), seeds: Items[int] = range(10), look_alikes: int = 3
+        self,
+        sides: Items[int] = (6, 8, 10, 12, 14, 16),
+        seeds: Items[int] = range(10),
+        objects: int = 8,
+        look_alikes: int = 0,
     ) -> None:
-        if look_alikes < 0 or not sides or not seeds:
+        if look_alikes < 0 or objects < 1 or not sides or not seeds:
             raise InputError(
-                'expected sides, seeds and a number of look-alikes, got '
-                f'{list(sides)}, {list(seeds)} and {look_alikes}'
+                'expected sides, seeds, a number of objects and one of look-alikes, got '
+                f'{list(sides)}, {list(seeds)}, {objects} and {look_alikes}'
             )
         self.settings: dict[str, Any] = dict(
-            kind='synthetic', sides=list(sides), seeds=list(seeds), look_alikes=look_alikes
+            kind='synthetic',
+            sides=list(sides),
+            seeds=list(seeds),
+            objects=objects,
+            look_alikes=look_alikes,
         )
-        self._drawn = [(side, seed, look_alikes * (seed % 2)) for side, seed in product(sides, seeds)]
+        self._drawn = list(product(sides, seeds))
+        self._objects, self._look_alikes = objects, look_alikes
 
     @property
     def names(self) -> list[str]:
-        return [f'{side} px, seed {seed}, {others} look-alikes' for side, seed, others in self._drawn]
+        return [f'{side} px, seed {seed}' for side, seed in self._drawn]
 
     def __getitem__(self, index: int) -> StudyClip:
-        side, seed, others = self._drawn[index]
-        clip = synthetic_clip(size=FRAME_SIZE, target_size=(side, side), num_lookalikes=others, seed=seed)
+        side, seed = self._drawn[index]
+        clip = synthetic_clip(
+            size=FRAME_SIZE,
+            num_targets=self._objects,
+            target_size=(side, side),
+            num_lookalikes=self._look_alikes,
+            seed=seed,
+        )
         name, labelled = self.names[index], np.ones_like(clip.present)
-        return StudyClip((name,), name, list(clip.frames), clip.boxes, clip.present, labelled)
+        targets = tuple(f'{name}, object {number}' for number in range(1, self._objects + 1))
+        return StudyClip(targets, name, list(clip.frames), clip.boxes, clip.present, labelled)
 
 
 def reader_of(data: str, root: str | None, of_folder: Mapping[str, Any]) -> dict[str, Any]:

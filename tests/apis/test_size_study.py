@@ -85,7 +85,7 @@ class Few(DrawnClips):
     """Some small drawn clips, of which one cannot be tracked."""
 
     def __init__(self, count: int, asked: list[int]) -> None:
-        super().__init__([8], range(count))
+        super().__init__([8], range(count), objects=1)
         self.asked = asked
 
     def __getitem__(self, index: int) -> StudyClip:
@@ -125,7 +125,7 @@ def test_nothing_to_measure_is_said(points: Tracker, tmp_path: Path) -> None:
         def __getitem__(self, index: int) -> StudyClip:
             return super().__getitem__(1)
 
-    with pytest.raises(DataError, match='no clip could be tracked: 8 px, seed 0, 0 look-alikes: nothing'):
+    with pytest.raises(DataError, match='no clip could be tracked: 8 px, seed 0: nothing'):
         measure_source(points, Bad(2, []), tmp_path / 'rows.jsonl')
 
 
@@ -140,4 +140,4 @@ def test_lines_are_plain_json(points: Tracker, tmp_path: Path) -> None:
     measure_source(points, Few(1, []), tmp_path / 'rows.jsonl')
     head, line = map(json.loads, (tmp_path / 'rows.jsonl').read_text().splitlines())
     assert head['model'] == points.model.fingerprint and head['source']['kind'] == 'synthetic'
-    assert line['clip'] == '8 px, seed 0, 0 look-alikes' and len(line['ious']) == 4
+    assert line['clip'] == '8 px, seed 0' and len(line['ious']) == 4

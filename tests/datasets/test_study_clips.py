@@ -65,20 +65,16 @@ def test_videos_have_the_targets_of_their_first_frame(tmp_path: Path) -> None:
         VideoClips(reader, ['three'])
 
 
-def test_drawn_clips_have_their_sides() -> None:
-    source = DrawnClips([6, 16], [0, 1], look_alikes=2)
-    assert source.names == [
-        '6 px, seed 0, 0 look-alikes',
-        '6 px, seed 1, 2 look-alikes',
-        '16 px, seed 0, 0 look-alikes',
-        '16 px, seed 1, 2 look-alikes',
-    ]
+def test_drawn_clips_have_their_sides_and_objects() -> None:
+    source = DrawnClips([6, 16], [0, 1], objects=3, look_alikes=2)
+    assert source.names == ['6 px, seed 0', '6 px, seed 1', '16 px, seed 0', '16 px, seed 1']
     clip = source[3]
     assert clip.frames[0].shape == (480, 640, 3) and np.ptp(box_sizes(clip.boxes)) == 0
-    assert box_sizes(clip.boxes)[0, 0] == 16
+    assert box_sizes(clip.boxes)[0, 0] == 16 and clip.boxes.shape == (12, 3, 4)
+    assert clip.targets == tuple(f'16 px, seed 1, object {n}' for n in (1, 2, 3))
 
 
-@pytest.mark.parametrize('words', [([], [0]), ([6], []), ([6], [0], -1)])
+@pytest.mark.parametrize('words', [([], [0]), ([6], []), ([6], [0], 0), ([6], [0], 1, -1)])
 def test_clips_that_cannot_be_drawn_are_refused(words: tuple) -> None:
     with pytest.raises(InputError, match='expected sides, seeds'):
         DrawnClips(*words)

@@ -100,11 +100,11 @@ def test_videos_and_what_cannot_be_tracked(
 
 
 def test_drawn_clips(trackers: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ['--synthetic', '--sides', '6,20', '--seeds', '0-1', '--look-alikes', '1']
+    words = ['--synthetic', '--sides', '6,20', '--seeds', '0-1', '--objects', '2', '--look-alikes', '1']
     run(monkeypatch, trackers[1], *words, '--out', tmp_path)
     report = json.loads((tmp_path / 'table.json').read_text())
     lines = {line['label']: line['frames'] for line in report['trackers']['points']['lines']}
-    assert lines['4-8'] == lines['16-32'] == 22 and sum(lines.values()) == 44
+    assert lines['4-8'] == lines['16-32'] == 44 and sum(lines.values()) == 88
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,8 @@ def test_drawn_clips(trackers: list[str], tmp_path: Path, monkeypatch: pytest.Mo
         (['--videos', 'nowhere'], 'nowhere is no folder'),
         (['--videos', 'lasto', '--data-root', '.'], "there is no data set 'lasto'; did you mean lasot"),
         (['--synthetic', '--sequences', 'a'], '--sequences names some of --videos'),
-        (['--synthetic', '--look-alikes', '-1'], 'a number of look-alikes'),
+        (['--synthetic', '--look-alikes', '-1'], 'one of look-alikes'),
+        (['--synthetic', '--objects', '0'], 'a number of objects'),
         (['--synthetic', '--bins', '8,4'], 'above 0 and rising'),
         (['--synthetic', '--sides', 'six'], 'expected numbers such as'),
         (['--pairs', 'a', '--canvas', '72,96'], 'expected LONG,SHORT'),

@@ -98,7 +98,14 @@ def parse_args() -> argparse.Namespace:
     add('--sequences', metavar='NAME', nargs='+', help='only these videos')
     add('--sides', metavar='N,N', type=numbers, default='6,8,10,12,14,16', help='of drawn targets, pixels')
     add('--seeds', metavar='FIRST-LAST', type=numbers, default='0-9', help='of drawn clips (%(default)s)')
-    add('--look-alikes', metavar='N', type=int, default=3, help='with odd seeds (default: %(default)s)')
+    add(
+        '--objects',
+        metavar='N',
+        type=int,
+        default=8,
+        help='in a drawn clip, all followed (default: %(default)s)',
+    )
+    add('--look-alikes', metavar='N', type=int, default=0, help='of the first object (default: %(default)s)')
     add('--bins', metavar='N,N', type=numbers, help='edges of sizes in pixels (default: 4,8,16, ... 256)')
     add('--out', metavar='DIR', type=Path, help='results (default: work_dirs/size_study_KIND)')
     add('--overwrite', action='store_true', help='measure anew what was measured before')
@@ -108,7 +115,7 @@ def parse_args() -> argparse.Namespace:
 
 def source_of(args: argparse.Namespace) -> StudySource:
     if args.synthetic:
-        return DrawnClips(args.sides, args.seeds, args.look_alikes)
+        return DrawnClips(args.sides, args.seeds, args.objects, args.look_alikes)
     if args.pairs is not None:
         reader = reader_of(args.pairs, args.data_root, STILL_IMAGES)
         return PairClips(reader, args.num_pairs, args.canvas, args.seed)
