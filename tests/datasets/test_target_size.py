@@ -39,10 +39,16 @@ def write_videos(root: Path, side: int) -> dict[str, Any]:
 
 
 def clip_dataset(sources: list[dict[str, Any]], change: float = 1.0, **options: Any) -> ClipDataset:
+    quantiles = options.pop('quantiles', None)
     pipelines = {
         role: [
             {'type': 'mmgtrack.LoadFrame'},
-            {'type': 'mmgtrack.RandomTargetSize', 'scale': SCALE, 'change': factor},
+            {
+                'type': 'mmgtrack.RandomTargetSize',
+                'scale': SCALE,
+                'change': factor,
+                'quantiles': quantiles,
+            },
         ]
         for role, factor in (('query', change), ('search', 1.0))
     }
@@ -85,6 +91,15 @@ def test_sizes_that_roles_change_are_log_uniform_too(tmp_path: Path) -> None:
     sizes = drawn_sizes(clip_dataset([write_videos(tmp_path, 16)], change=3.0), 300, 'query')
     assert log_uniform(sizes) > 0.01
     assert (sizes < LIMITS[0] * 1.01).sum() + (sizes > LIMITS[1] * 0.99).sum() < 6
+
+
+def test_sizes_of_another_distribution(tmp_path: Path) -> None:
+    """Half of them below the middle quantile, uniform in log scale between two."""
+    dataset = clip_dataset([write_videos(tmp_path, 16)], quantiles=[5, 8, 40])
+    drawn = np.sort(drawn_sizes(dataset, 300))
+    places = np.interp(np.log(drawn), np.log([5, 8, 40]), [0, 0.5, 1])
+    assert drawn[0] >= 5 - 1e-3 and drawn[-1] <= 40 + 1e-3
+    assert kstest(places, 'uniform').pvalue > 0.01
 
 
 def test_a_box_ends_where_the_picture_does(tmp_path: Path) -> None:
@@ -317,6 +332,8 @@ def test_extreme_zooms_cost_no_more(size: tuple[int, int], box: tuple[int, int, 
         {'max_share': 0.0},
         {'max_share': 1.5},
         {'change': 0.5},
+        {'quantiles': [4]},
+        {'quantiles': [8, 4]},
         {'decoys': -1},
     ],
 )

@@ -1,5 +1,6 @@
 """Every size in training: the target's size is drawn, whatever it is in the picture."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ class RandomTargetSize(RandomZoom):
         scale: (long, short) side limits of the canvas, see ResizeRule.
         min_size: smallest size, in pixels of the canvas.
         max_share: largest area, as a share of the canvas.
+        quantiles: sizes at equally spaced quantiles, the smallest first, in pixels of the canvas, whose
+            distribution is drawn instead of the uniform one: such as that of a data set. At least two.
         change: factor by which a role's size may differ from the sample's, either way; the limits throw it
             back. 1: the sizes of all roles are equal.
         decoys: largest number of other pictures in the margin, none smaller than ``min_size``.
@@ -49,6 +52,7 @@ class RandomTargetSize(RandomZoom):
         scale: tuple[int, int],
         min_size: float = 4.0,
         max_share: float = 0.5,
+        quantiles: Sequence[float] | None = None,
         change: float = 1.0,
         decoys: int = 8,
         stretch: float = 0.1,
@@ -61,9 +65,11 @@ class RandomTargetSize(RandomZoom):
                 'RandomTargetSize needs min_size > 0, 0 < max_share <= 1, change >= 1 and decoys >= 0, got '
                 f'{min_size}, {max_share}, {change} and {decoys}'
             )
+        if quantiles is not None and not (len(quantiles) > 1 and all(np.diff([0, *quantiles]) > 0)):
+            raise InputError(f'quantiles must be two or more rising sizes above 0, got {quantiles}')
         super().__init__(scale, stretch=stretch, min_visible=min_visible, prob=prob, mix_prob=mix_prob)
         self.min_size, self.max_share, self.change = min_size, max_share, change
-        self.decoys = decoys
+        self.decoys, self.quantiles = decoys, quantiles
 
     def _anchor(self, boxes: np.ndarray, results: dict[str, Any]) -> np.ndarray | None:
         if len(boxes) == 0:
@@ -84,9 +90,11 @@ class RandomTargetSize(RandomZoom):
 
     def _size(self, area: int, results: dict[str, Any]) -> float:
         """The size of this role's target, in pixels of a canvas of that area."""
-        low, high = np.log([self.min_size, max(self.min_size, np.sqrt(self.max_share * area))])
+        sizes = self.quantiles or [self.min_size, max(self.min_size, np.sqrt(self.max_share * area))]
+        low, high = np.log(sizes[0]), np.log(sizes[-1])
         reach = np.log(self.change)
-        size = low + _shared(results) * (high - low) + np.random.uniform(-reach, reach)
+        drawn = np.interp(_shared(results), np.linspace(0, 1, len(sizes)), np.log(sizes))
+        size = drawn + np.random.uniform(-reach, reach)
         return float(np.exp(_reflected(size, low, high)))
 
     def _canvas(self, results: dict[str, Any], size: tuple[int, int]) -> np.ndarray:
