@@ -36,5 +36,5 @@ clip_dataloader = dict(
             # targets that are away teach presence; a frame of another clip fills the margins
             _delete_=True, type='mmgtrack.ClipSampler', max_gap=300, negative_prob=0.1, max_instances=4),
         pipelines=dict(query=clip_query, search=clip_search),
-        min_box_side=1.5))  # of 4 pixels squared, in any shape
+        min_box_side=1.5))  # 4x4 pixels up to 7 times as long as wide; narrower ones are drawn anew
 del clip_scale, clip_photometric, clip_size, clip_query, clip_search, clip_images, clip_videos

@@ -27,4 +27,4 @@ train_dataloader = dict(
     dataset=dict(
         sampler=dict(max_instances=4),
         pipelines=dict(query=query_pipeline, search=search_pipeline),
-        min_box_side=1.5))  # of 4 pixels squared, in any shape
+        min_box_side=1.5))  # 4x4 pixels up to 7 times as long as wide; narrower ones are drawn anew
