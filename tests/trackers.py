@@ -243,6 +243,12 @@ def small_point_track(only: dict[str, Any] | None = None, **options: Any) -> Bas
     return tracker.eval()
 
 
+def full_point_track() -> BaseTracker:
+    """The same with a full 1x1 convolution a target and level, from the average over its feature."""
+    full = dict(_delete_=True, groups=1, pooled=True, project_out=False)
+    return small_point_track(**{'model.neck.correlation': full, 'model.neck.share_levels': False})
+
+
 CENTRE_HEAD: dict[str, Any] = dict(
     _delete_=True,
     type='mmgtrack.CentreHead',
@@ -278,6 +284,7 @@ TRACKERS: dict[str, Callable[[], BaseTracker]] = {
     'dm_track_best_box': lambda: small_dm_track(**{'model.association': None, 'model.re_id_head': None}),
     'point_track': small_point_track,
     'point_track_fast': fast_point_track,
+    'point_track_full': full_point_track,
     'point_track_centre': small_centre_track,
     'stark': small_stark,
     'stark_fast': fast_stark,
