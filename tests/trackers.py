@@ -263,7 +263,10 @@ CENTRE_HEAD: dict[str, Any] = dict(
 def small_centre_track(**options: Any) -> BaseTracker:
     """The same with CenterNet's heat map in the place of points."""
     without = {key: value for key, value in SMALL_POINT_TRACK.items() if '.bbox_head.' not in key}
-    return small_point_track(only=without, **{'model.bbox_head': CENTRE_HEAD, **options})
+    tracker = small_point_track(only=without, **{'model.bbox_head': CENTRE_HEAD, **options})
+    with torch.no_grad():  # heat that differs from cell to cell
+        tracker.bbox_head.heatmap_head[-1].weight.mul_(4)
+    return tracker
 
 
 def fast_point_track() -> BaseTracker:
