@@ -15,6 +15,7 @@ from mmgtrack.packaged_configs import run_config
 from tests.pages import ROOT, blocks_of, commands_of, write_files
 
 PAGES = [ROOT / 'README.md', ROOT / 'CHANGELOG.md', *sorted((ROOT / 'docs').rglob('*.md'))]
+CONFIGS = sorted((ROOT / 'configs').rglob('*.py'))
 TOOLS = (
     'tools/train.py',
     'tools/test.py',
@@ -101,6 +102,12 @@ def test_protocols_exist(page: Path) -> None:
 def test_every_benchmark_is_documented() -> None:
     text = (ROOT / 'docs' / 'which_number.md').read_text(encoding='utf-8')
     assert [benchmark.name for benchmark in BENCHMARKS if f'`{benchmark.name}`' not in text] == []
+
+
+@pytest.mark.parametrize('config', CONFIGS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_model_cards_exist(config: Path) -> None:
+    cards = re.findall(r'^# Model card: (\S+)', config.read_text(encoding='utf-8'), re.MULTILINE)
+    assert [card for card in cards if not (ROOT / card).is_file()] == []
 
 
 @pages

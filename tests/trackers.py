@@ -243,6 +243,12 @@ def small_point_track(only: dict[str, Any] | None = None, **options: Any) -> Bas
     return tracker.eval()
 
 
+def full_point_track() -> BaseTracker:
+    """The same with a full 1x1 convolution a target and level, from the average over its feature."""
+    full = dict(_delete_=True, groups=1, pooled=True, project_out=False)
+    return small_point_track(**{'model.neck.correlation': full, 'model.neck.share_levels': False})
+
+
 CENTRE_HEAD: dict[str, Any] = dict(
     _delete_=True,
     type='mmgtrack.CentreHead',
@@ -257,7 +263,10 @@ CENTRE_HEAD: dict[str, Any] = dict(
 def small_centre_track(**options: Any) -> BaseTracker:
     """The same with CenterNet's heat map in the place of points."""
     without = {key: value for key, value in SMALL_POINT_TRACK.items() if '.bbox_head.' not in key}
-    return small_point_track(only=without, **{'model.bbox_head': CENTRE_HEAD, **options})
+    tracker = small_point_track(only=without, **{'model.bbox_head': CENTRE_HEAD, **options})
+    with torch.no_grad():  # heat that differs from cell to cell
+        tracker.bbox_head.heatmap_head[-1].weight.mul_(4)
+    return tracker
 
 
 def fast_point_track() -> BaseTracker:
@@ -278,6 +287,7 @@ TRACKERS: dict[str, Callable[[], BaseTracker]] = {
     'dm_track_best_box': lambda: small_dm_track(**{'model.association': None, 'model.re_id_head': None}),
     'point_track': small_point_track,
     'point_track_fast': fast_point_track,
+    'point_track_full': full_point_track,
     'point_track_centre': small_centre_track,
     'stark': small_stark,
     'stark_fast': fast_stark,

@@ -216,6 +216,12 @@ def test_the_numbers_are_those_of_the_page(name: str, own: dict[str, Any]) -> No
     assert {key: settings[key] for key in expected} == expected
 
 
+@pytest.mark.parametrize('name, count', [('r50', 34_898_516), ('mobilenetv2_lite', 1_761_620)])
+def test_the_size_is_that_of_the_page(name: str, count: int) -> None:
+    tracker = build_network(Config.fromfile(CONFIGS / f'point_track_{name}.py'))
+    assert sum(parameter.numel() for parameter in tracker.parameters()) == count
+
+
 def test_the_large_one_sees_what_globaltrack_sees() -> None:
     """Its sources, but for still images in which the target is tiny or fills everything."""
     large, other = (

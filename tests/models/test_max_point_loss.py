@@ -23,6 +23,7 @@ SIZE = (32, 48)  # of the images, height and width
 STRIDE = 8
 BOX = (9.0, 9.0, 26.0, 23.0)  # at stride 8 the points of cells 7 and 8: x = 12, 20 and y = 12; y = 20
 IN_BOX = [(1, 1), (1, 2), (2, 1), (2, 2)]
+RULES = [dict(num_points=1), dict(num_points=4), dict(num_points=256, dead_zone=False)]
 
 
 def boxes_of(*boxes: Sequence[float]) -> Tensor:
@@ -127,10 +128,10 @@ def trained(start: float, jitter: float = 0.01, steps: int = 400, **options: Any
     return p[inside].max().item(), p[~inside].max().item()
 
 
-@pytest.mark.parametrize('num_points', [1, 4])
+@pytest.mark.parametrize('options', RULES, ids=['1', '4', 'of the configs'])
 @pytest.mark.parametrize('start', [-6.0, 6.0], ids=['all 0', 'all 1'])
-def test_training_leaves_both_degenerate_starts(start: float, num_points: int) -> None:
-    inside, outside = trained(start, num_points=num_points)
+def test_training_leaves_both_degenerate_starts(start: float, options: dict[str, Any]) -> None:
+    inside, outside = trained(start, **options)
     assert outside < 0.5 < inside
 
 
@@ -276,6 +277,7 @@ def plain_loss(
     strides: list[int],
     shapes: list[tuple[int, int]],
     k: int,
+    dead_zone: bool,
     shares: np.ndarray,
 ) -> tuple[float, list[np.ndarray], int]:
     """Loss, gradients, and how many cells were trained at most, cell by cell by the rules of the note."""
@@ -313,7 +315,7 @@ def plain_loss(
                 most += len(best)
                 for cell in best:
                     wrong = sign * logits[cell]
-                    if wrong >= 0:
+                    if wrong >= 0 or not dead_zone:
                         share = weight * shares[image] / len(best) / len(strides)
                         total += share * np.logaddexp(0, wrong)
                         gradient[cell] += share * sign / (1 + np.exp(-wrong))
@@ -324,7 +326,7 @@ def plain_loss(
 def problems(draw: st.DrawFn) -> dict[str, Any]:
     """Maps of whole and half logits (ties, and exact zeros), boxes of every size, in and out of the image."""
     strides = draw(st.sampled_from([[8], [4, 16], [8, 16, 32]]))
-    images, k = draw(st.integers(1, 3)), draw(st.integers(1, 5))
+    images, k = draw(st.integers(1, 3)), draw(st.integers(1, 5) | st.just(256))
     shapes = [(draw(st.integers(3, 40)), draw(st.integers(3, 50))) for _ in range(images)]
     padded = [max(side) + draw(st.integers(0, 9)) for side in zip(*shapes, strict=True)]
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -338,12 +340,20 @@ def problems(draw: st.DrawFn) -> dict[str, Any]:
         corner = rng.uniform(-10, 50, (count, 2))
         boxes.append(np.concatenate([corner, corner + np.exp(rng.uniform(-1, 4, (count, 2)))], 1))
     shares = rng.uniform(0.1, 1, images)
-    return dict(maps=maps, boxes=boxes, strides=strides, shapes=shapes, k=k, shares=shares / shares.sum())
+    return dict(
+        maps=maps,
+        boxes=boxes,
+        strides=strides,
+        shapes=shapes,
+        k=k,
+        dead_zone=draw(st.booleans()),
+        shares=shares / shares.sum(),
+    )
 
 
 def ours(problem: dict[str, Any]) -> tuple[Tensor, list[Tensor]]:
     maps = [torch.from_numpy(m)[:, None].clone().requires_grad_() for m in problem['maps']]
-    loss = MaxPointLoss(num_points=problem['k'])(
+    loss = MaxPointLoss(num_points=problem['k'], dead_zone=problem['dead_zone'])(
         maps,
         [torch.from_numpy(each) for each in problem['boxes']],
         problem['strides'],
@@ -420,7 +430,7 @@ def test_top_cells_are_those_of_a_stable_sort(size: int, count: int, seed: int) 
 # ---- bad input -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize('num_points', [0, -1, 1.5, '4', None])
+@pytest.mark.parametrize('num_points', [0, -1, 1.5, '4', None, True])
 def test_a_number_of_points_that_cannot_be_is_refused(num_points: Any) -> None:
     with pytest.raises(InputError, match='num_points must be a whole number of at least 1'):
         MaxPointLoss(num_points=num_points)

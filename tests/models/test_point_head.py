@@ -93,7 +93,7 @@ def truth(*box: float) -> InstanceData:
 def test_a_point_stays_where_it_is_on_every_level() -> None:
     """Maps that are the same linear function of their cells' points fuse to that function."""
     levels = [(0.02 * x - 0.03 * y)[None, None] for x, y in points_of(STRIDES)]
-    fused = head().fuse(levels)
+    fused = head().fuse(levels, torch.tensor([[160.0, 112, 160, 112]]))  # the point of every cell is inside
     assert fused.shape == levels[0].shape
     x, y = points_of(STRIDES)[0]
     around = (x >= STRIDES[-1] / 2) & (
@@ -159,6 +159,39 @@ def test_padding_is_never_a_peak(value: float) -> None:
     assert found.boxes[0, 0, :2].tolist() == point.tolist()
 
 
+@pytest.mark.parametrize('value', [88.0, math.nan])  # a logit of 10
+@pytest.mark.parametrize('size', [(66, 101), (89, 103), (80, 96)])
+def test_what_is_said_of_padding_changes_nothing(size: tuple[int, int], value: float) -> None:
+    """In no level: not what is found, nor the losses and what they teach. 89 px end within a cell of 16."""
+    torch.manual_seed(0)
+    layer, box = head(max_per_img=30, iou=1.0), (60, 40, size[1], size[0])
+    clean = [8 * torch.randn(1, 5, *each).double().exp() for each in sizes_of(STRIDES)]
+    told = []
+    for level, (x, y) in zip(clean, points_of(STRIDES), strict=True):
+        padding = (x >= size[1]) | (y >= size[0])
+        assert padding.any()
+        told.append(level.masked_fill(padding, value))
+    limits = torch.tensor([[*size[::-1], *size[::-1]]], dtype=torch.float64)
+    results = []
+    for raw in (clean, told):
+        leaves = [level.requires_grad_() for level in raw]
+        outputs = PointMaps([leaf[:, :1] / 8 - 1 for leaf in leaves], [leaf[:, 1:] for leaf in leaves])
+        losses = layer.loss_of_pairs(outputs, [truth(*box)], [size], torch.ones(1))
+        gradients = torch.autograd.grad(sum(losses.values()), leaves)
+        found = layer.detect(outputs, limits)
+        assert found.valid.sum() > 10
+        results.append([*found, *losses.values(), *gradients])
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(other, one, rtol=0, atol=0)
+
+
+def test_levels_that_do_not_count_may_say_anything() -> None:
+    outputs, _ = peaked(BOXES[0])  # of 8 pixels: not the level of stride 16
+    outputs.distances[2].fill_(math.nan)
+    found = head().detect(outputs, LIMITS)
+    torch.testing.assert_close(found.boxes[0, 0], torch.tensor(BOXES[0]).double())
+
+
 def test_fewer_peaks_than_asked_for() -> None:
     x, y = points_of(STRIDES)[0]
     scores = 1 / (1 + (x - 70).abs() + (y - 50).abs() / 2)[None]
@@ -212,7 +245,7 @@ def test_levels_that_are_looked_at(levels: list[int] | None) -> None:
     layer = head(levels=levels)
     chosen = [0, 1, 2] if levels is None else levels
     maps = [level.requires_grad_() for level in feature_maps()]
-    outputs = layer(maps)
+    outputs = layer([maps[level] for level in chosen])
     assert [tuple(p.shape[-2:]) for p in outputs.points] == [sizes_of(STRIDES)[level] for level in chosen]
     losses = layer.loss_of_pairs(outputs, [truth(*BOXES[1])], [SIZE], torch.ones(1))
     sum(losses.values()).backward()
@@ -249,12 +282,13 @@ def test_the_mean_is_one_more_level(supervise_fused: bool) -> None:
 
 
 def spread(levels: Sequence[Tensor]) -> list[Tensor]:
-    """Bilinear, point by point, on the cells of the finest level."""
+    """Bilinear, point by point, on the cells of the finest level; only of cells with points in the image."""
     x, y = (axis.flatten() for axis in points_of(STRIDES)[0])
     wide = []
     for level, stride in zip(levels, STRIDES, strict=True):
         rows, columns = (
-            (axis / stride - 0.5).clamp(0, n - 1) for axis, n in zip((y, x), level.shape[-2:], strict=True)
+            (axis / stride - 0.5).clamp(0, math.ceil(side / stride - 0.5) - 1)
+            for axis, side in zip((y, x), SIZE, strict=True)
         )
         value = level[0, 0].double()
         for dim, at in enumerate((rows, columns)):
@@ -282,7 +316,7 @@ def test_levels_that_cannot_be_are_refused(options: dict[str, Any], message: str
 
 
 def test_too_few_maps_are_refused() -> None:
-    with pytest.raises(InputError, match='PointHead expects maps of 3 strides, got 2'):
+    with pytest.raises(InputError, match='PointHead expects maps of 3 levels, got 2'):
         head()(feature_maps()[:2])
 
 
@@ -368,7 +402,7 @@ def centre_head() -> CentreHead:
 
 def centre_maps(pairs: int = 1) -> list[Tensor]:
     generator = torch.Generator().manual_seed(2)
-    return [torch.randn(pairs, 4, PADDED[0] // s, PADDED[1] // s, generator=generator) for s in STRIDES]
+    return [torch.randn(pairs, 4, PADDED[0] // 4, PADDED[1] // 4, generator=generator)]
 
 
 CENTRE_BOXES = [(10, 12, 41, 50), (50.5, 30.25, 55, 33), (0, 0, 96, 64), (90, 58, 96, 64)]
@@ -402,6 +436,14 @@ def test_the_control_sums_over_pairs_by_shares() -> None:
     assert alone[1]['loss_size'] == alone[1]['loss_offset'] == 0
     with pytest.raises(InputError, match='expected finite boxes'):
         layer.loss_of_pairs(layer(maps), [*truths[:3], truth(0, 0, math.inf, 3)], [PADDED] * 4, shares)
+
+
+def test_the_control_tells_high_scores_apart_in_half_precision() -> None:
+    layer, maps = centre_head(), centre_maps()
+    torch.nn.init.constant_(layer.heatmap_head[-1].bias, 7.0)  # sigmoid 0.999: 1 in bfloat16
+    with torch.autocast('cpu', torch.bfloat16):
+        heat = layer(maps).heat[0]
+    assert heat.dtype == torch.float32 and heat.min() < heat.max() < 1
 
 
 @pytest.mark.parametrize('box', CENTRE_BOXES)

@@ -27,9 +27,6 @@ LOSSES = {
     small_point_track: {'loss_point', 'loss_size'},
     small_centre_track: {'loss_heat', 'loss_size', 'loss_offset'},
 }
-DEPTH_WISE = {  # one factor a channel and f_out, as in GlobalTrack
-    'model.neck.correlation': dict(_delete_=True, roi_size=7),
-}
 
 both = pytest.mark.parametrize('make', LOSSES, ids=['points', 'centre'])
 samples = pytest.mark.parametrize('sample', [SEEN, HIDDEN, SOME], ids=['seen', 'hidden', 'some'])
@@ -159,7 +156,7 @@ def test_points_of_no_frame_are_refused() -> None:
         tracker.points(list(clip.frames[1:]), state.keep([]))
 
 
-@pytest.mark.parametrize('name', ['point_track', 'point_track_fast', 'point_track_centre'])
+@pytest.mark.parametrize('name', [name for name in TRACKERS if name.startswith('point_track')])
 def test_the_contract_test_meets_different_candidates(name: str) -> None:
     """With the first weights of a training all would be alike, and every rule would hold for nothing."""
     tracker = TRACKERS[name]()
@@ -169,6 +166,42 @@ def test_the_contract_test_meets_different_candidates(name: str) -> None:
     assert isinstance(state, PointTrackState) and found.valid.sum(2).min() > 1
     assert len(found.boxes[:, :, 0].flatten(0, 1).unique(dim=0)) > 10
     assert (found.scores[:, :, 0] - found.scores[:, :, 1]).median() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'model.test_cfg': None}, 'max_per_img and nms in its test_cfg, got None'),
+        ({'model.test_cfg': dict(_delete_=True, max_per_img=5)}, 'needs nms in its test_cfg'),
+        ({'model.bbox_head.strides': [4, 8, 16]}, 'stride for each of the 4 maps of the neck, got 3'),
+        (
+            {'model.bbox_head.levels': [0, 2], 'model.neck.share_levels': False},
+            r'levels \[0, 2\] of 4 needs a neck with share_levels=True',
+        ),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message) as raised:
+        small_point_track(**options)
+    assert '\n' not in str(raised.value)
+
+
+def test_the_control_needs_a_shared_correlation_too() -> None:
+    with pytest.raises(InputError, match=r'levels \[0\] of 4 needs a neck with share_levels=True'):
+        small_centre_track(**{'model.neck.share_levels': False})
+
+
+@pytest.mark.parametrize('make, levels', [(small_point_track, [1, 3]), (small_centre_track, [0])])
+def test_only_maps_that_are_looked_at_are_modulated(make: Any, levels: list[int]) -> None:
+    tracker = make(**({'model.bbox_head.levels': levels} if make is small_point_track else {}))
+    clip = scene(frames=2)
+    state = tracker.encode(clip.frames[0], clip.boxes[0])
+    sizes: list[tuple[int, ...]] = []
+    tracker.neck.correlations[0].out_conv.register_forward_hook(
+        lambda _m, args, _out: sizes.append(tuple(args[0].shape[-2:]))
+    )
+    tracker.candidates([clip.frames[1]], state)
+    assert sizes == [(64 // 4 >> level, 96 // 4 >> level) for level in levels]
 
 
 def test_work_is_shared() -> None:
@@ -189,11 +222,11 @@ def test_work_is_shared() -> None:
         assert calls[f'bbox_head.outputs.{level}'] == [10], level
     # what the target alone decides was computed in encode
     assert not [name for name in calls if 'kernel_conv' in name]
-    assert state.kernels.shape == (2, 4, 16 * 16)
+    assert state.kernels.shape == (2, 4, 16)  # a factor a channel
 
 
 def test_a_factor_a_channel_is_folded_into_its_own_convolution() -> None:
-    plain, fast = (small_point_track(**DEPTH_WISE).double() for _ in range(2))
+    plain, fast = (small_point_track().double() for _ in range(2))
     speed_up(fast)
     clip = scene()
     passes: list[Any] = []

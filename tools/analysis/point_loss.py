@@ -1,8 +1,8 @@
 """What the max-point loss costs beside a training step: ``python tools/analysis/point_loss.py``.
 
 The step is a whole one of the config (forward, backward, optimiser) on pairs of random images with a target
-in each, the loss (forward and backward) that of maps of random logits at all strides for as many images of
-the same size. They are measured in turns; no weights are loaded.
+in each, the loss (forward and backward) the config's, of maps of random logits at all strides for as many
+images of the same size. They are measured in turns; no weights are loaded.
 """
 
 import argparse
@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 from mmengine.structures import InstanceData
@@ -25,6 +26,7 @@ from mmgtrack.errors import InputError
 from mmgtrack.formats.json_file import write_json
 from mmgtrack.models import MaxPointLoss
 from mmgtrack.models.base import BaseTracker
+from mmgtrack.registry import MODELS
 from mmgtrack.structures import ClipSample
 
 CONFIG = 'mmgtrack::point_track_mobilenetv2_lite.py'
@@ -35,14 +37,18 @@ def main() -> None:
     """Parse the options, measure, print."""
     args = parse_args()
     device, size = check_device(args.device), size_of(args.size)
+    config = load_config(args.config)[1]
+    loss = loss_options(config, args.dead_zone)
     torch.manual_seed(0)
-    runs = {'step': step_of(args.config, args.images, size, device)}
+    runs = {'step': step_of(config, args.images, size, device)}
     for boxes in args.boxes:
-        for points in args.points:
-            runs[f'{boxes} {points}'] = loss_of(args.images, size, args.strides, boxes, points, device)
+        for points in args.points or sorted({1, 4, 16, loss['num_points']}):
+            built = MODELS.build({**loss, 'num_points': points})
+            runs[f'{boxes} {points}'] = loss_of(built, args.images, size, args.strides, boxes, device)
     spreads = measured(runs, args.repeats, device)
     step = spreads.pop('step')
     print(f'a step of {args.images} pairs of {args.size}: {text_of(step)} ms')
+    print(f'the loss {"with" if loss["dead_zone"] else "without"} a dead zone:')
     rows = [
         [*name.split(), text_of(spread), f'{100 * spread.median / step.median:.2f}']
         for name, spread in spreads.items()
@@ -63,12 +69,13 @@ def parse_args() -> argparse.Namespace:
     add('--size', default='640x480', help='of the images, WIDTHxHEIGHT (default: %(default)s)')
     add('--strides', type=int, nargs='+', default=[4, 8, 16, 32, 64], help='of the maps (default: 4 to 64)')
     add('--boxes', type=int, nargs='+', default=[1, 8], help='of an image (default: 1 8)')
-    add('--points', type=int, nargs='+', default=[1, 4, 16], help='num_points (default: 1 4 16)')
+    add('--points', type=int, nargs='+', help="num_points (default: 1 4 16 and the config's)")
+    add('--dead-zone', action=argparse.BooleanOptionalAction, help="of the loss (default: the config's)")
     add('--repeats', type=int, default=10, help='measurements of each (default: %(default)s)')
     add('--device', default='cpu', help='default: %(default)s')
     add('--json', metavar='FILE', help='write the numbers')
     args = parser.parse_args()
-    if min(args.images, args.repeats, *args.strides, *args.boxes, *args.points) < 1:
+    if min(args.images, args.repeats, *args.strides, *args.boxes, *(args.points or [])) < 1:
         raise InputError('--images, --strides, --boxes, --points and --repeats must be at least 1')
     return args
 
@@ -84,9 +91,18 @@ def size_of(text: str) -> tuple[int, int]:
     return height, width
 
 
-def step_of(name: str, images: int, size: tuple[int, int], device: torch.device) -> Callable[[], Any]:
+def loss_options(config: Config, dead_zone: bool | None) -> dict[str, Any]:
+    """Of the config's max-point loss; dead_zone: instead of its own, None for that."""
+    options = config.model.get('bbox_head', {}).get('loss_point')
+    if options is None:
+        raise InputError('expected the config of a PointTrack whose bbox_head has a loss_point, got none')
+    built = MODELS.build(options)
+    zone = built.dead_zone if dead_zone is None else dead_zone
+    return {**options, 'num_points': built.num_points, 'dead_zone': zone}
+
+
+def step_of(config: Config, images: int, size: tuple[int, int], device: torch.device) -> Callable[[], Any]:
     """A training step of a config's model, with its optimiser and precision."""
-    config = load_config(name)[1]
     tracker: BaseTracker = build_network(config).to(device).train()
     MMLogger.get_current_instance().setLevel('ERROR')  # a line for every parameter
     wrapper = build_optim_wrapper(tracker, config.optim_wrapper)
@@ -114,15 +130,14 @@ def pair(roles: Sequence[str], size: tuple[int, int]) -> ClipSample:
 
 
 def loss_of(
+    loss: MaxPointLoss,
     images: int,
     size: tuple[int, int],
     strides: list[int],
     boxes: int,
-    points: int,
     device: torch.device,
 ) -> Callable[[], Any]:
     """The loss of random maps and boxes, and its gradients."""
-    loss = MaxPointLoss(num_points=points)
     cells = [[-(-side // stride) for side in size] for stride in strides]
     maps = [torch.randn(images, 1, *each, device=device, requires_grad=True) for each in cells]
     truths = [random_boxes(boxes, size).to(device) for _ in range(images)]

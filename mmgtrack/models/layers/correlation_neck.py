@@ -41,7 +41,7 @@ class CorrelationNeck(BaseModule):
             'channels': neck['out_channels'],
         }
         self.neck = MODELS.build(neck)
-        self.num_levels = num_levels
+        self.num_levels, self.share_levels = num_levels, share_levels
         self.correlations = ModuleList(MODELS.build(config) for _ in range(1 if share_levels else num_levels))
         given, channels = self.correlations[0].out_channels, neck['out_channels']
         if given != channels:
@@ -71,9 +71,15 @@ class CorrelationNeck(BaseModule):
         """Kernels (M, L, ``num_numbers``) of the targets' RoI features (M, C, R, R)."""
         return torch.stack([self._at(level).encode(targets) for level in range(self.num_levels)], dim=1)
 
-    def modulate(self, maps: Sequence[Tensor], numbers: Tensor, frames: Tensor) -> list[Tensor]:
-        """Target p in frame ``frames[p]``: per level (N, C, H, W) to (P, C, H, W)."""
-        return [self._at(level).search(x, numbers[:, level], frames) for level, x in enumerate(maps)]
+    def modulate(
+        self, maps: Sequence[Tensor], numbers: Tensor, frames: Tensor, levels: Sequence[int] | None = None
+    ) -> list[Tensor]:
+        """Target p in frame ``frames[p]``: per level (N, C, H, W) to (P, C, H, W).
+
+        levels: indices of the maps to modulate, the only ones that come out; default all.
+        """
+        chosen = range(len(maps)) if levels is None else levels
+        return [self._at(level).search(maps[level], numbers[:, level], frames) for level in chosen]
 
     def _at(self, level: int) -> Any:
         return self.correlations[level % len(self.correlations)]

@@ -31,6 +31,28 @@ class BoxCells(NamedTuple):
         return has_cells.new_zeros(len(self.valid)).index_add(0, self.owners, has_cells)
 
 
+def cell_points(numbers: Tensor, stride: int, offset: float = 0.5) -> Tensor:
+    """Pixels, along an axis or for both, of the points that cells of these columns or rows stand for."""
+    return (numbers + offset) * stride
+
+
+def axis_points(size: Sequence[int], stride: int, like: Tensor, offset: float = 0.5) -> tuple[Tensor, Tensor]:
+    """The same for all rows, y (H,), and columns, x (W,), of maps of this size (H, W)."""
+    y, x = (cell_points(torch.arange(n, device=like.device, dtype=like.dtype), stride, offset) for n in size)
+    return y, x
+
+
+def last_valid_cells(limits: Tensor, size: Sequence[int], stride: int) -> tuple[Tensor, Tensor]:
+    """(P, 1) int64 last column and last row whose points are in each image, 0 where none is.
+
+    limits: (P, 4) w, h, w, h of the images; size: (H, W) of their maps.
+    """
+    y, x = axis_points(size, stride, like=limits)
+    in_columns, in_rows = x < limits[:, :1], y < limits[:, 1:2]
+    columns, rows = (valid.sum(1, keepdim=True).clamp(min=1) - 1 for valid in (in_columns, in_rows))
+    return columns, rows
+
+
 def cells_of_boxes(
     maps: Sequence[Tensor],
     boxes: Sequence[Tensor],
@@ -66,7 +88,7 @@ def _cells_of_level(
     clipped: Tensor, owners: Tensor, limits: Tensor, stride: int, size: Sequence[int]
 ) -> BoxCells:
     """clipped: boxes (R, 4); limits: (B, 4) w, h, w, h; size: (H, W) of the maps."""
-    y, x = ((torch.arange(n, device=limits.device, dtype=limits.dtype) + 0.5) * stride for n in size)
+    y, x = axis_points(size, stride, like=limits)
     in_columns, in_rows = x < limits[:, 2:3], y < limits[:, 3:]
     x1, y1, x2, y2 = clipped.T[..., None]
     columns = (x1 <= x) & (x < x2) & in_columns[owners]
@@ -100,7 +122,7 @@ def check_boxes(boxes: Sequence[Tensor], num_images: int) -> None:
             raise InputError(f'expected boxes (n, 4) of each image, got {tuple(each.shape)}')
     together = torch.cat(list(boxes))
     finite = together.isfinite().all(1)
-    if not bool(finite.all()):  # the one look at numbers on the device
+    if not bool(finite.all()):  # all else here is queued on the device; this waits for it
         raise InputError(f'expected finite boxes, got {together[~finite].tolist()}')
 
 

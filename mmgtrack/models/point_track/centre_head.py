@@ -1,7 +1,7 @@
 """The control: a heat map of the target's centre, Gaussians and focal loss, by mmdet's CenterNet head."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from mmdet.models.dense_heads import CenterNetHead
@@ -30,19 +30,28 @@ class CentreHead(CenterNetHead):
     """CenterNet's head (Zhou et al., 2019) on the finest map of a pyramid that knows the target.
 
     Args:
-        stride: of the first map, the one that is looked at.
+        stride: of the first map, the one that is looked at (``levels``).
         num_classes: is 1, the target.
         Everything else as in mmdet's ``CenterNetHead``; test_cfg: ``max_per_img``.
     """
+
+    levels: ClassVar[Sequence[int]] = (0,)
+    test_keys: ClassVar[Sequence[str]] = ('max_per_img',)
 
     def __init__(self, *args: Any, stride: int = 4, num_classes: int = 1, **kwargs: Any) -> None:
         super().__init__(*args, num_classes=num_classes, **kwargs)
         self.strides = [stride]
 
     def forward(self, maps: Sequence[Tensor]) -> CentreMaps:
-        """maps: (P, C, H, W) of all strides, modulated by each target."""
-        heat, sizes, offsets = super().forward(tuple(maps[:1]))
+        """maps: (P, C, H, W) of its one level, modulated by each target."""
+        heat, sizes, offsets = super().forward(tuple(maps))
         return CentreMaps(heat, sizes, offsets)
+
+    def forward_single(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """mmdet's, with the sigmoid in single precision: in half of it, all above 0.998 is 1."""
+        heat = self.heatmap_head(x)
+        precise = heat.to(torch.promote_types(heat.dtype, torch.float32))
+        return precise.sigmoid(), self.wh_head(x), self.offset_head(x)
 
     @torch.no_grad()
     def detect(self, outputs: CentreMaps, limits: Tensor) -> Detections:

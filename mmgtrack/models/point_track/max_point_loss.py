@@ -42,7 +42,7 @@ class MaxPointLoss(nn.Module):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        if not isinstance(num_points, int) or num_points < 1:
+        if not isinstance(num_points, int) or isinstance(num_points, bool) or num_points < 1:
             raise InputError(f'num_points must be a whole number of at least 1, got {num_points!r}')
         self.num_points = num_points
         self.dead_zone = dead_zone

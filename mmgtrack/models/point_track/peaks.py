@@ -6,6 +6,8 @@ import torch
 from mmdet.models.utils import get_local_maximum
 from torch import Tensor
 
+from mmgtrack.models.point_track.box_cells import axis_points
+
 
 class Peaks(NamedTuple):
     """K cells a map, best first: scores (P, K) in [0, 1]; columns, rows (P, K) int64; valid (P, K) bool."""
@@ -37,5 +39,5 @@ def points_inside(limits: Tensor, size: torch.Size, stride: int, offset: float) 
 
     limits: (P, 4) w, h, w, h of the images; size: (H, W).
     """
-    y, x = ((torch.arange(n, dtype=limits.dtype, device=limits.device) + offset) * stride for n in size)
+    y, x = axis_points(size, stride, limits, offset)
     return (y[:, None] < limits[:, 3, None, None]) & (x < limits[:, 2, None, None])

@@ -2,19 +2,25 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from mmcv.cnn import ConvModule, DepthwiseSeparableConvModule
+from mmdet.structures.bbox import distance2bbox
 from mmengine.model import BaseModule, ModuleList
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mmgtrack.errors import InputError
-from mmgtrack.models.detections import keep_best, suppress
+from mmgtrack.models.detections import box_limits, keep_best, suppress
 from mmgtrack.models.pairs import Detections
-from mmgtrack.models.point_track.box_cells import BoxCells, cells_of_boxes
+from mmgtrack.models.point_track.box_cells import (
+    BoxCells,
+    cell_points,
+    cells_of_boxes,
+    last_valid_cells,
+)
 from mmgtrack.models.point_track.peaks import highest_peaks, points_inside
 from mmgtrack.registry import MODELS
 
@@ -52,12 +58,14 @@ class PointHead(BaseModule):
         supervise_fused: the mean is supervised too, as one more level.
         size_start: pixels that distances begin with.
         norm_cfg: of the convolutions.
-        loss_point: config of ``MaxPointLoss``, or another of its arguments.
+        loss_point: config of ``MaxPointLoss``, or of another loss with its ``loss_in_cells``.
         loss_size: config of one of mmdet's losses of boxes; an object weighs the same whatever its area.
         test_cfg: ``max_per_img``, ``nms``.
 
     Raises InputError for strides that do not grow and levels that are not there.
     """
+
+    test_keys: ClassVar[Sequence[str]] = ('max_per_img', 'nms')
 
     def __init__(
         self,
@@ -100,24 +108,28 @@ class PointHead(BaseModule):
         self.loss_size = MODELS.build(loss_size or dict(type='mmdet.GIoULoss'))
 
     def forward(self, maps: Sequence[Tensor]) -> PointMaps:
-        """maps: (P, C, H, W) of all strides, modulated by each target. Raises InputError for fewer."""
-        if len(maps) != self.num_maps:
-            raise InputError(f'PointHead expects maps of {self.num_maps} strides, got {len(maps)}')
+        """maps: (P, C, H, W) of its ``levels``, modulated by each target. Raises InputError for others."""
+        if len(maps) != len(self.levels):
+            raise InputError(f'PointHead expects maps of {len(self.levels)} levels, got {len(maps)}')
         points, distances = [], []
-        for place, level in enumerate(self.levels):
+        for place, level in enumerate(maps):
             branch = 0 if self.share_levels else place
-            raw = self.outputs[branch](self.towers[branch](maps[level]))
+            raw = self.outputs[branch](self.towers[branch](level))
             precise = raw.to(torch.promote_types(raw.dtype, torch.float32))
             points.append(precise[:, :1])
             distances.append(precise[:, 1:].clamp(max=LARGEST_EXPONENT).exp() * self.size_start)
         return PointMaps(points, distances)
 
-    def fuse(self, points: Sequence[Tensor]) -> Tensor:
-        """The mean logits (P, 1, H, W) on the finest level; cells of others are spread linearly."""
+    def fuse(self, points: Sequence[Tensor], limits: Tensor) -> Tensor:
+        """The mean logits (P, 1, H, W) on the finest level; cells of others are spread linearly.
+
+        limits: (P, 4) of ``box_limits``. What a level says of the padding does not reach the image.
+        """
         height, width = points[0].shape[-2:]
         spread = [points[0]]
         for level, stride in zip(points[1:], self.strides[1:], strict=True):
             # by the strides' ratio, not to a size: the points of cells must not move where maps were padded
+            level = _without_padding(level, limits, stride)
             wide = functional.interpolate(level, scale_factor=stride / self.strides[0], mode='bilinear')
             spread.append(wide[..., :height, :width])
         return torch.stack(spread).mean(0)
@@ -126,7 +138,7 @@ class PointHead(BaseModule):
     def detect(self, outputs: PointMaps, limits: Tensor) -> Detections:
         """Boxes around the highest points, best first; limits: (P, 4) of ``box_limits``."""
         found, points = self._peaks(outputs, limits)
-        boxes = self._boxes_at(outputs, points)
+        boxes = self._boxes_at(outputs, points, limits)
         boxes = torch.cat([torch.minimum(boxes[..., :2], points), torch.maximum(boxes[..., 2:], points)], 2)
         boxes = torch.minimum(boxes.clamp(min=0), limits[:, None])
         found = keep_best(boxes, found.scores, found.valid, found.scores.shape[1])
@@ -140,13 +152,14 @@ class PointHead(BaseModule):
 
     def _peaks(self, outputs: PointMaps, limits: Tensor) -> tuple[Detections, Tensor]:
         """The best local maxima as boxes without area (P, K, 4), and as points (P, K, 2) x, y."""
-        logits = self.fuse(outputs.points)[:, 0].to(limits.dtype)
+        logits = self.fuse(outputs.points, limits)[:, 0].to(limits.dtype)
         inside = points_inside(limits, logits.shape[-2:], self.strides[0], offset=0.5)
         peaks = highest_peaks(logits.sigmoid(), inside & logits.isfinite(), 4 * self.test_cfg['max_per_img'])
-        points = (torch.stack([peaks.columns, peaks.rows], dim=2).to(limits.dtype) + 0.5) * self.strides[0]
+        cells = torch.stack([peaks.columns, peaks.rows], dim=2)
+        points = cell_points(cells.to(limits.dtype), self.strides[0])
         return Detections(points.repeat(1, 1, 2), peaks.scores, peaks.valid), points
 
-    def _boxes_at(self, outputs: PointMaps, points: Tensor) -> Tensor:
+    def _boxes_at(self, outputs: PointMaps, points: Tensor, limits: Tensor) -> Tensor:
         """The levels' boxes (P, K, 4) at points (P, K, 2), weighted by how sure each level is there.
 
         Levels whose cells are larger than the finest level's box do not count: they know it no better than
@@ -154,18 +167,20 @@ class PointHead(BaseModule):
         """
         boxes, logits = [], []
         for scores, distances, stride in zip(*outputs, self.strides, strict=True):
-            columns, rows = (points / stride).long().unbind(-1)
-            cells = (rows * scores.shape[-1] + columns)[:, None]
+            # a large cell that holds a point of the image may have its own in the padding
+            last = torch.stack(last_valid_cells(limits, scores.shape[-2:], stride), -1)
+            places = torch.minimum((points / stride).long(), last)
+            cells = (places[..., 1] * scores.shape[-1] + places[..., 0])[:, None]
             logits.append(scores.flatten(2).gather(2, cells)[:, 0])
             found = distances.flatten(2).gather(2, cells.expand(-1, 4, -1)).transpose(1, 2)
-            centres = (torch.stack([columns, rows], -1) + 0.5) * stride
-            boxes.append(torch.cat([centres - found[..., :2], centres + found[..., 2:]], -1))
+            boxes.append(distance2bbox(cell_points(places, stride), found))
         every = torch.stack(boxes)
         target_size = (every[0, ..., 2:] - every[0, ..., :2]).prod(-1).sqrt()
         strides = target_size.new_tensor(self.strides)[:, None, None]
         too_coarse = (strides > target_size) & (strides > self.strides[0])
         weights = torch.stack(logits).masked_fill(too_coarse, -torch.inf).softmax(0)
-        return (every * weights[..., None]).sum(0).to(points.dtype)
+        counted = every.masked_fill(too_coarse[..., None], 0)  # 0 * NaN would be NaN
+        return (counted * weights[..., None]).sum(0).to(points.dtype)
 
     def loss_of_pairs(
         self,
@@ -187,7 +202,8 @@ class PointHead(BaseModule):
         ]
         maps = outputs.points
         if self.supervise_fused and len(maps) > 1:
-            maps, cells = [*maps, self.fuse(maps)], [*cells, cells[0]]
+            fused = self.fuse(maps, box_limits(shapes, like=shares))
+            maps, cells = [*maps, fused], [*cells, cells[0]]
         return dict(
             loss_point=self.loss_point.loss_in_cells(maps, cells, shares),
             loss_size=torch.stack(sizes).mean(),
@@ -203,8 +219,17 @@ class PointHead(BaseModule):
         if not len(found):  # nothing to learn, and still part of the graph
             return distances.sum() * 0
         width = distances.shape[-1]
-        centres = (torch.stack([places % width, places // width], 1) + 0.5) * stride
-        decoded = torch.cat([centres - found[:, :2], centres + found[:, 2:]], 1)
+        points = cell_points(torch.stack([places % width, places // width], 1), stride)
+        decoded = distance2bbox(points, found)
         weight = shares[owners] / cells.inside.sum(1)[rows] / cells.num_boxes()[owners]
         loss: Tensor = self.loss_size(decoded, boxes.to(found)[rows], weight=weight, avg_factor=1.0)
         return loss
+
+
+def _without_padding(level: Tensor, limits: Tensor, stride: int) -> Tensor:
+    """A level (P, C, H, W) in which cells of the padding repeat the last row and column of the image."""
+    height, width = level.shape[-2:]
+    columns, rows = last_valid_cells(limits, (height, width), stride)
+    columns = torch.arange(width, device=level.device).minimum(columns)[:, None, None]
+    rows = torch.arange(height, device=level.device).minimum(rows)[:, None, :, None]
+    return level.take_along_dim(rows, 2).take_along_dim(columns, 3)

@@ -8,10 +8,12 @@ import torch
 from mmdet.models.detectors import SingleStageDetector
 from torch import Tensor
 
+from mmgtrack.errors import InputError
 from mmgtrack.models.base import Frame
 from mmgtrack.models.data_preprocessor import View
 from mmgtrack.models.layers import pool_targets
 from mmgtrack.models.pairs import Detections, Pairs
+from mmgtrack.models.point_track.point_head import PointHead
 from mmgtrack.models.query_search import QuerySearchTracker, check_targets
 from mmgtrack.registry import MODELS
 from mmgtrack.structures import Calibration, Candidates, ClipSample, State
@@ -34,6 +36,9 @@ class PointTrack(QuerySearchTracker, SingleStageDetector):
         calibration: fields of ``Calibration``.
         Everything else as in mmdet's ``SingleStageDetector``; ``neck`` is a ``CorrelationNeck``, through
         which the target guides, and ``bbox_head`` a ``PointHead`` or, for comparison, a ``CentreHead``.
+
+    Raises InputError for a neck and a head that do not fit together, and for a ``test_cfg`` without what the
+    head reads.
     """
 
     state_type: ClassVar[type[State]] = PointTrackState
@@ -49,6 +54,7 @@ class PointTrack(QuerySearchTracker, SingleStageDetector):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self._check_parts()
         self.roi_extractor = MODELS.build(roi_extractor)
         self.batch_frames = batch_frames
         self.calibration = Calibration(**(calibration or {}))
@@ -57,8 +63,7 @@ class PointTrack(QuerySearchTracker, SingleStageDetector):
         self.neck.fold()
 
     def extract(self, images: Tensor) -> tuple[Tensor, ...]:
-        maps: tuple[Tensor, ...] = self.neck(self.backbone(images.to(next(self.backbone.parameters()).dtype)))
-        return maps
+        return self.extract_feat(images.to(next(self.backbone.parameters()).dtype))
 
     def encode_targets(self, features: Sequence[Tensor], boxes: list[Tensor]) -> dict[str, Any]:
         pooled = pool_targets(self.roi_extractor, features, boxes)
@@ -107,5 +112,21 @@ class PointTrack(QuerySearchTracker, SingleStageDetector):
     def _look(self, features: Sequence[Tensor], targets: State, pairs: Pairs) -> Any:
         """What the head says of pair p, target p in frame ``frames[p]``."""
         assert isinstance(targets, PointTrackState)
-        maps = self.neck.modulate(features, targets.kernels[pairs.targets], pairs.frames)
-        return self.bbox_head(maps)
+        head = self.bbox_head
+        return head(self.neck.modulate(features, targets.kernels[pairs.targets], pairs.frames, head.levels))
+
+    def _check_parts(self) -> None:
+        head, neck = self.bbox_head, self.neck
+        missing = [key for key in head.test_keys if key not in (self.test_cfg or {})]
+        if missing:
+            raise InputError(f'PointTrack needs {" and ".join(missing)} in its test_cfg, got {self.test_cfg}')
+        if isinstance(head, PointHead) and head.num_maps != neck.num_levels:
+            raise InputError(
+                f'expected a stride for each of the {neck.num_levels} maps of the neck, got {head.num_maps}'
+            )
+        if not neck.share_levels and len(head.levels) < neck.num_levels:
+            # nothing would train the correlations of the others, for which processes side by side wait
+            raise InputError(
+                f'a head that looks at levels {list(head.levels)} of {neck.num_levels} needs a neck with '
+                'share_levels=True'
+            )
