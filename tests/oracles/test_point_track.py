@@ -101,6 +101,6 @@ def picks(logits: Tensor, cells: BoxCells, count: int) -> Iterator[list[list[int
     outside = top_cells(logits, cells.background(), count)
     for image in range(len(logits)):
         own = cells.owners == image
-        rows = [*zip(inside.index[own], inside.exists[own], strict=True)]
-        rows.append((outside.index[image], outside.exists[image]))
+        rows = [*zip(inside.cells[own], inside.exists[own], strict=True)]
+        rows.append((outside.cells[image], outside.exists[image]))
         yield [sorted(index[exists].tolist()) for index, exists in rows if exists.any()]

@@ -84,9 +84,9 @@ class MaxPointLoss(nn.Module):
         if self.only_maximum:
             return self._losses_of_maximum(flat, cells)
         found = top_cells(flat, cells.background(), self.num_points)
-        outside = self._mean_cost(flat.gather(1, found.index), found.exists, target=0)
+        outside = self._mean_cost(flat.gather(1, found.cells), found.exists, target=0)
         found = top_cells(flat[cells.owners], cells.inside, self.num_points)
-        inside = self._mean_cost(flat[cells.owners[:, None], found.index], found.exists, target=1)
+        inside = self._mean_cost(flat[cells.owners[:, None], found.cells], found.exists, target=1)
         boxes = torch.zeros_like(outside).index_add(0, cells.owners, inside)
         return outside + boxes / cells.num_boxes().clamp(min=1)
 
@@ -108,9 +108,9 @@ class MaxPointLoss(nn.Module):
 
 
 class TopCells(NamedTuple):
-    """index: (R, k) int64 of cells in no order; exists: (R, k) bool, whether there are that many."""
+    """cells: (R, k) int64 of cells in no order; exists: (R, k) bool, whether there are that many."""
 
-    index: Tensor
+    cells: Tensor
     exists: Tensor
 
 
