@@ -21,6 +21,7 @@ from mmgtrack.evaluation.size_bins import (
     relative_sizes,
 )
 from mmgtrack.files import replacing
+from mmgtrack.formats.markdown import markdown_table
 from mmgtrack.geometry import ResizeRule, clip_boxes
 
 PARTS = 2
@@ -152,14 +153,9 @@ def size_tables(all_found: Sequence[TargetSizes]) -> list[tuple[list[str], list[
 
 def write_markdown(all_found: Sequence[TargetSizes], path: Path) -> None:
     """Write ``size_tables``. Raises OutputError where the file cannot be written."""
-    tables = []
-    for header, rows in size_tables(all_found):
-        lines = [header, ['---', *['---:'] * (len(header) - 1)], *rows]
-        tables.append(
-            ''.join(f'| {" | ".join(cell.replace("|", "/") for cell in line)} |\n' for line in lines)
-        )
+    tables = ['\n'.join(markdown_table(header, rows)) for header, rows in size_tables(all_found)]
     with replacing(path) as file:
-        file.write('\n'.join(tables).encode())
+        file.write(('\n\n'.join(tables) + '\n').encode())
 
 
 def _percent(shares: dict[str, float]) -> list[str]:
