@@ -212,13 +212,21 @@ class DrawnClips:
         return StudyClip(targets, name, list(clip.frames), clip.boxes, clip.present, labelled)
 
 
-def reader_of(data: str, root: str | None, of_folder: Mapping[str, Any]) -> dict[str, Any]:
-    """Config of what reads a data set by name, from ``root`` or where the catalogue looks, or a folder.
+def reader_of(data: str, of_folder: Mapping[str, Any]) -> dict[str, Any]:
+    """Config of what reads a data set, NAME where the catalogue looks or NAME=ROOT, or a folder.
 
-    of_folder: STILL_IMAGES or VIDEOS. Raises InputError for an unknown name with a root.
+    of_folder: STILL_IMAGES, VIDEOS, or another reader of a folder. Raises InputError for what is none of it.
     """
-    if root is not None or data.casefold() in {data_set.name for data_set in DATA_SETS}:
-        return reader_config(data, root or default_data_folder() / find_data_set(data).folder)
+    name, is_placed, root = data.partition('=')
+    if data.casefold() in {data_set.name for data_set in DATA_SETS}:
+        return reader_config(data, default_data_folder() / find_data_set(data).folder)
+    if is_placed and not Path(data).exists():
+        return reader_config(name, root)
+    try:
+        if not Path(data).is_dir():
+            find_data_set(data)
+    except InputError as error:
+        raise InputError(f'{data} is no folder, and {error}') from error
     return dict(of_folder, root=data)
 
 

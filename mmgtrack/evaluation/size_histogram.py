@@ -75,23 +75,33 @@ def sizes_drawn(
     count: int,
     resize: ResizeRule | None,
     report: Report,
+    by_source: bool = False,
 ) -> list[TargetSizes]:
     """Of the targets in the first ``count`` samples, apart for each role, which is added to the name.
 
-    resize: as in ``sizes_in``, for frames that no pipeline has resized. Raises InputError for a role that
-    the samples do not have.
+    resize: as in ``sizes_in``, for frames that no pipeline has resized; by_source: apart for each source that
+    had a sample, too. Raises InputError for a role that the samples do not have.
     """
     unknown = next((role for role in roles if role not in dataset.roles), None)
     if unknown is not None:
         raise InputError(f'{name} has the roles {", ".join(dataset.roles)}, got {unknown!r}')
-    parts: dict[str, list[tuple[np.ndarray, tuple[int, int]]]] = {role: [] for role in roles}
+    parts: dict[tuple[str, ...], list[tuple[np.ndarray, tuple[int, int]]]] = {}
     for number in range(count):
         sample = dataset[number]
-        for role, found in parts.items():
+        source = (sample['data_samples'].source_name,) if by_source else ()
+        for role in roles:
             boxes = sample['data_samples'].instances[role].bboxes.numpy()
-            found.append((boxes, tuple(sample['inputs'][role].shape[-2:])))
+            found = boxes, tuple(sample['inputs'][role].shape[-2:])
+            parts.setdefault((*source, role), []).append(found)
         report(number + 1, count)
-    return [_joined(f'{name}, {role}', found, resize) for role, found in parts.items()]
+    return [
+        _joined(f'{name}, {", ".join(key)}', parts[key], resize) for key in sorted(parts, key=_order(roles))
+    ]
+
+
+def _order(roles: Sequence[str]) -> Callable[[tuple[str, ...]], tuple[Any, ...]]:
+    """By source, then by role as they are given."""
+    return lambda key: (*key[:-1], roles.index(key[-1]))
 
 
 def _joined(

@@ -186,7 +186,9 @@ def as_markdown(summaries: Mapping[str, SizeSummary]) -> str:
 
     Hits of the boxes' centres are told where a tracker has other points.
     """
-    has_points = any(each.total.hit != each.total.box_hit for each in summaries.values())
+    has_points = any(
+        not np.array_equal(each.total.hit, each.total.box_hit, equal_nan=True) for each in summaries.values()
+    )
     parts = [
         _by_size(summaries, measure, title)
         for measure, title in MEASURES.items()

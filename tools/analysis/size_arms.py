@@ -136,10 +136,10 @@ def canvas_of(config: Path) -> tuple[int, int]:
 def sources_of(args: argparse.Namespace, canvas: tuple[int, int]) -> dict[str, StudySource]:
     pairs = args.pairs or str(default_data_folder() / 'images')
     sources: dict[str, StudySource] = {
-        'pairs': PairClips(reader_of(pairs, None, STILL_IMAGES), args.num_pairs, canvas)
+        'pairs': PairClips(reader_of(pairs, STILL_IMAGES), args.num_pairs, canvas)
     }
     if args.videos is not None:
-        sources['videos'] = VideoClips(reader_of(args.videos, None, VIDEOS))
+        sources['videos'] = VideoClips(reader_of(args.videos, VIDEOS))
     return sources
 
 

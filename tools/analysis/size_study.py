@@ -5,7 +5,8 @@
     python tools/analysis/size_study.py globaltrack_mobilenetv2_lite --synthetic --sides 6,8,10,12,14,16
 
 A tracker is [NAME=]CONFIG[,CHECKPOINT]. All are measured on the same clips: pairs of still images in which
-the target has any size; the videos of a data set, by its name or folder; or drawn clips in 640x480 frames.
+the target has any size; the videos of a data set; or drawn clips in 640x480 frames. DATA is a data set, NAME
+or NAME=ROOT where it does not lie below MMGTRACK_DATA or data/, or a folder.
 
 A hit is a point inside the true box: the highest point of a tracker that has points, else the centre of its
 box. table.md, table.json and plot.png in the folder of --out tell hit rate and success AUC by the size
@@ -100,7 +101,6 @@ def parse_args() -> argparse.Namespace:
     )
     source.add_argument('--videos', metavar='DATA', help='videos: a data set, or a folder of sequences')
     source.add_argument('--synthetic', action='store_true', help='drawn clips')
-    add('--data-root', metavar='DIR', help='where the data set is (default: below MMGTRACK_DATA, or data/)')
     add('--num-pairs', metavar='N', type=int, default=1000, help='pairs to draw (default: %(default)s)')
     add('--canvas', metavar='LONG,SHORT', type=extent, default='256,192', help='size of pairs (%(default)s)')
     add('--seed', metavar='N', type=int, default=0, help='of the pairs (default: %(default)s)')
@@ -126,9 +126,9 @@ def source_of(args: argparse.Namespace) -> StudySource:
     if args.synthetic:
         return DrawnClips(args.sides, args.seeds, args.objects, args.look_alikes)
     if args.pairs is not None:
-        reader = reader_of(args.pairs, args.data_root, STILL_IMAGES)
+        reader = reader_of(args.pairs, STILL_IMAGES)
         return PairClips(reader, args.num_pairs, args.canvas, args.seed)
-    return VideoClips(reader_of(args.videos, args.data_root, VIDEOS), args.sequences)
+    return VideoClips(reader_of(args.videos, VIDEOS), args.sequences)
 
 
 def check(args: argparse.Namespace) -> None:
