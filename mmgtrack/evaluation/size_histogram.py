@@ -108,7 +108,8 @@ def _joined(
     name: str, parts: Iterable[tuple[np.ndarray, tuple[int, int]]], resize: ResizeRule | None
 ) -> TargetSizes:
     """parts: boxes (n, 4) xyxy pixels in a frame of (height, width)."""
-    pixels, relative = [np.zeros(0)], [np.zeros(0)]
+    pixels: list[np.ndarray] = [np.zeros(0)]
+    relative: list[np.ndarray] = [np.zeros(0)]
     for boxes, frame in parts:
         clipped = clip_boxes(torch.from_numpy(boxes), frame).numpy()
         sizes = box_sizes(clipped)

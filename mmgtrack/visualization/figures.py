@@ -39,7 +39,10 @@ def drawing(path: Path, title: str, panels: int) -> Iterator[list['Axes']]:
 
 def legend_beside(axes: 'Axes') -> None:
     """One legend for all panels, to the right of them, by what is drawn in one of them."""
+    from matplotlib.figure import Figure
+
     figure = axes.get_figure()
+    assert isinstance(figure, Figure)
     width, height = figure.get_size_inches()
     figure.set_size_inches(width + _LEGEND_INCHES, height)
     figure.legend(*axes.get_legend_handles_labels(), loc='outside right upper', fontsize='x-small')
