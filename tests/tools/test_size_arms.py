@@ -119,8 +119,11 @@ def test_arms_are_trained_measured_and_told(
     assert len(list((place / 'work/one_seed0').glob('pairs_*.jsonl'))) == 2
     # what is measured needs no weights, and seeds that were not asked for are told, too
     (place / 'work/one_seed0/epoch_1.pth').unlink()
-    (place / 'work/other_seed0').joinpath(rows_of(place, 'other_seed0').name).write_text('{')
+    damaged = rows_of(place, 'other_seed0')
+    damaged.write_text(damaged.read_text() + '{"clip": 3}\n')
+    capsys.readouterr()
     run(monkeypatch, place, '--seeds', 0, '--arms', 'the one')
+    assert 'left out of the tables: ' in capsys.readouterr().out
     assert not (place / 'work/one_seed0/epoch_1.pth').exists()
     arms = json.loads((out / 'mine_pairs.json').read_text())['arms']
     assert arms['the one'] == report['arms']['the one'] and arms['the other'] == {}
