@@ -257,7 +257,8 @@ def test_tables_that_are_none(
 
 def test_the_shipped_arms_differ_from_the_base_in_what_their_names_say() -> None:
     tables = runpy.run_path(str(ROOT / 'tools/analysis/size_tables.py'))['experiments']
-    names = {name for each in tables.values() for name in each['arms'].values()}
+    arms = [arm for each in tables.values() for arm in each['arms'].values()]
+    names = {arm if isinstance(arm, str) else arm['config'] for arm in arms}
     assert all(each['base'] in each['arms'] for each in tables.values())
     files = [find_config(name.removeprefix('mmgtrack::')) for name in names]
     shipped = set((CONFIGS / 'ablations').glob('point_track_study*.py'))
