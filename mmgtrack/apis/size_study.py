@@ -1,5 +1,6 @@
 """Measure a tracker clip by clip against the size of its target, and keep what was measured."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import numpy as np
 
 from mmgtrack.apis.tracker import Tracker
 from mmgtrack.datasets.study_clips import StudyClip, StudySource
+from mmgtrack.engine.manifest import device_name, hash_of_code
 from mmgtrack.errors import DataError, MMGTrackError, OutputError
 from mmgtrack.evaluation.size_bins import box_sizes, relative_sizes
 from mmgtrack.evaluation.size_study import FrameRows
@@ -17,7 +19,30 @@ from mmgtrack.evaluation.success import iou
 from mmgtrack.files import replacing
 from mmgtrack.structures import State
 
-FORMAT = 1
+FORMAT = 2
+
+
+def rows_path(folder: Path, name: str, source: StudySource) -> Path:
+    """Where the rows of a source are kept: those of other settings have another file."""
+    settings = json.dumps(source.settings, sort_keys=True)
+    return folder / f'{name}_{hashlib.sha256(settings.encode()).hexdigest()[:8]}.jsonl'
+
+
+def key_of(model: str, source: StudySource, code: str, device: str) -> dict[str, Any]:
+    """What rows depend on. model: its fingerprint; code: its hash; device: its name."""
+    return dict(model=model, source=source.settings, code=code, device=device)
+
+
+def trained_on(config: Mapping[str, Any], source: StudySource) -> list[str]:
+    """Folders of a config's training data that have what a source measures with, or are in it."""
+    root = source.settings.get('reader', {}).get('root')
+    data = (config.get('train_dataloader') or {}).get('dataset') or {}
+    roots = [each['root'] for each in data.get('sources') or () if each.get('root') is not None]
+    return [each for each in roots if root is not None and _overlap(Path(each).resolve(), Path(root))]
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 class KeptRows:
@@ -30,7 +55,7 @@ class KeptRows:
     def __init__(self, path: Path, key: Mapping[str, Any]) -> None:
         self.path = path
         self.clips: dict[str, FrameRows] = {}
-        head = json.dumps({'format': FORMAT, **key}, sort_keys=True)
+        head = _head(key)
         lines = _lines(path)
         if lines[:1] == [head]:
             self.clips = _read_clips(path, lines[1:])
@@ -53,6 +78,10 @@ class KeptRows:
             raise OutputError(
                 f'cannot write {self.path}: {error.strerror or error}; give another --out'
             ) from error
+
+
+def _head(key: Mapping[str, Any]) -> str:
+    return json.dumps({'format': FORMAT, **key}, sort_keys=True)
 
 
 def _read_clips(path: Path, lines: Sequence[str]) -> dict[str, FrameRows]:
@@ -80,16 +109,18 @@ def measure_source(
     path: Path,
     report: Callable[[int, int], None] = lambda done, total: None,
     overwrite: bool = False,
+    imports: Sequence[str] = (),
 ) -> tuple[FrameRows, list[str]]:
     """Rows of all clips, and a line for each clip that could not be tracked.
 
     path: what was measured by this tracker on this source is read from here, and added to it; overwrite:
-    measure all of it anew. report: called with the number of clips done and their total. Raises DataError
-    where no clip could be tracked.
+    measure all of it anew. report: called with the number of clips done and their total; imports: modules
+    that the tracker's config imports. Raises DataError where no clip could be tracked.
     """
     if overwrite:
         path.unlink(missing_ok=True)
-    kept = KeptRows(path, dict(model=tracker.model.fingerprint, source=source.settings))
+    device = device_name(tracker.model.data_preprocessor.mean.device)
+    kept = KeptRows(path, key_of(tracker.model.fingerprint, source, hash_of_code((), imports), device))
     names, problems = source.names, []
     for index, name in enumerate(names):
         if name not in kept.clips:
@@ -106,15 +137,13 @@ def measure_source(
     return FrameRows.cat(found), problems
 
 
-def measured_rows(path: Path, source: StudySource) -> FrameRows | None:
-    """What ``measure_source`` has kept of a whole source; None where clips are missing, or it is of others.
+def measured_rows(path: Path, source: StudySource, key: Mapping[str, Any]) -> FrameRows | None:
+    """What ``measure_source`` has kept of a whole source; None where clips are missing or of another key.
 
-    Raises DataError for a damaged file.
+    key: of ``key_of``. Raises DataError for a damaged file.
     """
     head, *lines = _lines(path) or ['']
-    # the source is the last of the sorted keys: which model it was is for the caller to know
-    is_same = head.endswith(json.dumps({'source': source.settings}, sort_keys=True)[1:])
-    clips = _read_clips(path, lines) if is_same else {}
+    clips = _read_clips(path, lines) if head == _head(key) else {}
     if not set(source.names) <= set(clips):
         return None
     return FrameRows.cat([clips[name] for name in source.names])

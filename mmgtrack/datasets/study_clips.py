@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Items
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -49,7 +51,7 @@ class StudyClip:
 class StudySource(Protocol):
     """Clips by number, the same ones every time.
 
-    names: of the clips, all different; settings: what a reader of the numbers has to know, for JSON.
+    names: of the clips, all different; settings: what the clips depend on, besides code, for JSON.
     """
 
     @property
@@ -79,20 +81,26 @@ class PairClips:
     ) -> None:
         if count < 1:
             raise InputError(f'expected at least one pair, got {count}')
-        self.settings: dict[str, Any] = dict(
-            kind='pairs', reader=dict(reader), count=count, scale=list(scale), seed=seed
-        )
         load: dict[str, Any] = dict(type='mmgtrack.LoadFrame')
         size: dict[str, Any] = dict(type='mmgtrack.RandomTargetSize', scale=scale)
         light: dict[str, Any] = dict(
             type='mmdet.PhotoMetricDistortion', contrast_range=(0.6, 1.4), swap_channels=False
         )
-        query = [load, dict(size, change=QUERY_CHANGE), light]
-        search = [load, size, dict(type='mmdet.RandomFlip', prob=0.5), light]
-        sampler = dict(type='mmgtrack.ClipSampler', max_instances=1, negative_prob=NEGATIVE_SHARE)
-        self._data = ClipDataset(
-            [dict(reader)], count, dict(query=query, search=search), sampler, min_box_side=1.5, seed=seed
+        pipelines = dict(
+            query=[load, dict(size, change=QUERY_CHANGE), light],
+            search=[load, size, dict(type='mmdet.RandomFlip', prob=0.5), light],
         )
+        drawn: dict[str, Any] = dict(
+            pipelines=pipelines,
+            sampler=dict(type='mmgtrack.ClipSampler', max_instances=1, negative_prob=NEGATIVE_SHARE),
+            min_box_side=1.5,
+            seed=seed,
+        )
+        # of all that the pixels depend on, besides code
+        self.settings: dict[str, Any] = dict(
+            kind='pairs', reader=_placed(reader), count=count, scale=list(scale), **deepcopy(drawn)
+        )
+        self._data = ClipDataset([dict(reader)], count, **drawn)
 
     @property
     def names(self) -> list[str]:
@@ -133,7 +141,7 @@ class VideoClips:
             if name not in numbers:
                 raise InputError(f'there is no sequence {name!r} among the {len(numbers)} of the data set')
         self._numbers = [numbers[name] for name in self.names]
-        self.settings: dict[str, Any] = dict(kind='videos', reader=dict(reader), sequences=self.names)
+        self.settings: dict[str, Any] = dict(kind='videos', reader=_placed(reader), sequences=self.names)
 
     def __getitem__(self, index: int) -> StudyClip:
         """Raises DataError for a sequence in which there is nothing to follow."""
@@ -177,6 +185,7 @@ class DrawnClips:
             )
         self.settings: dict[str, Any] = dict(
             kind='synthetic',
+            frame=list(FRAME_SIZE),
             sides=list(sides),
             seeds=list(seeds),
             objects=objects,
@@ -203,14 +212,28 @@ class DrawnClips:
         return StudyClip(targets, name, list(clip.frames), clip.boxes, clip.present, labelled)
 
 
-def reader_of(data: str, root: str | None, of_folder: Mapping[str, Any]) -> dict[str, Any]:
-    """Config of what reads a data set by name, from ``root`` or where the catalogue looks, or a folder.
+def reader_of(data: str, of_folder: Mapping[str, Any]) -> dict[str, Any]:
+    """Config of what reads a data set, NAME where the catalogue looks or NAME=ROOT, or a folder.
 
-    of_folder: STILL_IMAGES or VIDEOS. Raises InputError for an unknown name with a root.
+    of_folder: STILL_IMAGES, VIDEOS, or another reader of a folder. Raises InputError for what is none of it.
     """
-    if root is not None or data.casefold() in {data_set.name for data_set in DATA_SETS}:
-        return reader_config(data, root or default_data_folder() / find_data_set(data).folder)
+    name, is_placed, root = data.partition('=')
+    if data.casefold() in {data_set.name for data_set in DATA_SETS}:
+        return reader_config(data, default_data_folder() / find_data_set(data).folder)
+    if is_placed and not Path(data).exists():
+        return reader_config(name, root)
+    try:
+        if not Path(data).is_dir():
+            find_data_set(data)
+    except InputError as error:
+        raise InputError(f'{data} is no folder, and {error}') from error
     return dict(of_folder, root=data)
+
+
+def _placed(reader: Mapping[str, Any]) -> dict[str, Any]:
+    """A reader's config with the one spelling of where its data lie."""
+    root = reader.get('root')
+    return dict(reader) if root is None else dict(reader, root=str(Path(root).resolve()))
 
 
 class FrameFiles(Items[np.ndarray]):

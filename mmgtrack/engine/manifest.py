@@ -4,12 +4,13 @@ import hashlib
 import importlib.metadata
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from mmgtrack.models.base import BaseTracker
 from mmgtrack.version import __version__
@@ -43,10 +44,10 @@ def describe_run(
     size = max((len(group) for group in groups), default=1)
     content = {
         'format': FORMAT,
-        'code': {'version': __version__, 'sources': _hash_of_code(tracker, imports)},
+        'code': {'version': __version__, 'sources': hash_of_code(tracker.modules(), imports)},
         'packages': dict(_versions()),
         'model': _what_counts(model),
-        'device': torch.cuda.get_device_name(device) if device.type == 'cuda' else device.type,
+        'device': device_name(device),
         # sums on a GPU are not split among the processor's threads
         'threads': torch.get_num_threads() if device.type == 'cpu' else None,
         'precision': str(tracker.inference_dtype or weight.dtype).removeprefix('torch.'),
@@ -65,6 +66,17 @@ def describe_run(
     }
     normalised: dict[str, Any] = json.loads(json.dumps(content, default=str))
     return normalised
+
+
+def device_name(device: torch.device) -> str:
+    """``cpu``, or what a GPU calls itself."""
+    return torch.cuda.get_device_name(device) if device.type == 'cuda' else device.type
+
+
+def imported_modules(config: Mapping[str, Any]) -> list[str]:
+    """Names of the modules that a config imports."""
+    imports = (config.get('custom_imports') or {}).get('imports') or ()
+    return [imports] if isinstance(imports, str) else list(imports)
 
 
 def hash_of_weights(tracker: BaseTracker) -> str:
@@ -101,10 +113,10 @@ def _hash_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _hash_of_code(tracker: BaseTracker, imports: Sequence[str]) -> str:
-    """Of this package's modules, of those that classes of the tracker's parts come from, and of imports."""
+def hash_of_code(parts: Iterable[nn.Module], imports: Sequence[str] = ()) -> str:
+    """Of this package's modules, of those that the classes of a tracker's parts come from, and of imports."""
     files = {path.relative_to(_PACKAGE).as_posix(): path for path in _PACKAGE.rglob('*.py')}
-    classes = {base for part in tracker.modules() for base in type(part).__mro__}
+    classes = {base for part in parts for base in type(part).__mro__}
     for name in {*imports, *(each.__module__ for each in classes)}:
         if name.partition('.')[0] not in _KNOWN:
             files |= _sources(name)

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Subset
 
 from mmgtrack.datasets.catalogue import name_of_reader
 from mmgtrack.datasets.sequence import Sequence as Video
-from mmgtrack.engine.manifest import describe_run
+from mmgtrack.engine.manifest import describe_run, imported_modules
 from mmgtrack.engine.overview import Overview
 from mmgtrack.engine.processes import from_first
 from mmgtrack.engine.result_folder import ResultFolder
@@ -273,8 +273,7 @@ class SequenceTestLoop(_SequenceLoop):
     def _manifest(self, groups: Sequence[Group]) -> dict[str, Any]:
         names = [self.reader.names[index] for index in self.indices]
         model = self.runner.cfg.get('model') or {}
-        imports = (self.runner.cfg.get('custom_imports') or {}).get('imports') or ()
-        imports = [imports] if isinstance(imports, str) else imports
+        imports = imported_modules(self.runner.cfg)
         return describe_run(self.tracker, model, self.settings, names, groups, imports)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mmgtrack.evaluation.bootstrap import mean_with_bounds
+from mmgtrack.evaluation.bootstrap import mean_of_several
 from mmgtrack.evaluation.size_bins import STUDY_BINS, SizeBins
 from mmgtrack.evaluation.size_study import MEASURES, FrameRows, SizeLine, SizeSummary, summarise
 from mmgtrack.formats.markdown import Bounded, bounded_percent, markdown_table
@@ -30,11 +30,10 @@ def by_seed(seeds: Seeds, bins: SizeBins = STUDY_BINS) -> dict[int, SizeSummary]
 
 
 def curve(summaries: Mapping[int, SizeSummary], measure: str) -> tuple[list[float], list[Bounded]]:
-    """Sizes in pixels, and the spread over the seeds at each, bins without frames left out."""
+    """Sizes in pixels, and the spread over the seeds at each; nan for a bin without frames."""
     lines = [each.lines for each in summaries.values()]
-    filled = [place for place, line in enumerate(lines[0]) if line.frames]
-    points = [spread([getattr(each[place], measure)[0] for each in lines]) for place in filled]
-    return [lines[0][place].size for place in filled], points
+    points = [spread([getattr(line, measure)[0] for line in at]) for at in zip(*lines, strict=True)]
+    return [line.size for line in lines[0]], points
 
 
 def above_base(seeds: Seeds, base: Seeds, measure: str, largest: float = np.inf) -> Bounded | None:
@@ -51,17 +50,21 @@ def above_base(seeds: Seeds, base: Seeds, measure: str, largest: float = np.inf)
     own, others = (
         np.mean([each[seed].measure(measure)[chosen] for seed in common], axis=0) for each in (seeds, base)
     )
-    return mean_with_bounds(own - others, first.units[chosen].tolist())
+    return mean_of_several(own - others, first.units[chosen].tolist())
 
 
-def as_markdown(arms: Mapping[str, Seeds], base: str, bins: SizeBins = STUDY_BINS) -> str:
-    """Tables of an experiment: each measure by size, a row an arm, and how far arms are above the base."""
+def as_markdown(arms: Mapping[str, Seeds], bases: Mapping[str, str], bins: SizeBins = STUDY_BINS) -> str:
+    """Tables of an experiment: each measure by size, a row an arm, and how far arms are above their bases.
+
+    bases: by the name of an arm, the one that it is compared with.
+    """
     found = {name: by_seed(seeds, bins) for name, seeds in arms.items() if seeds}
     if not found:
         return 'Nothing was measured yet.\n'
     parts = [_by_size(found, measure, title) for measure, title in MEASURES.items()]
-    if base in found and len(found) > 1:
-        parts.append(_differences({name: arms[name] for name in found}, base))
+    pairs = [(name, bases[name]) for name in found if bases.get(name) in found]
+    if pairs:
+        parts.append(_differences(arms, pairs))
     return '\n\n'.join('\n'.join(part) for part in parts) + '\n'
 
 
@@ -100,16 +103,16 @@ def _cell(values: list[float]) -> str:
     return mean if len(values) == 1 else f'{mean} ({low} to {high})'
 
 
-def _differences(arms: Mapping[str, Seeds], base: str) -> list[str]:
+def _differences(arms: Mapping[str, Seeds], pairs: list[tuple[str, str]]) -> list[str]:
     sizes = {'all': np.inf, f'below {SMALL:g} px': SMALL}
     columns = [(measure, size) for measure in ('hit', 'auc') for size in sizes]
     rows = []
-    for name, seeds in arms.items():
-        if name != base:
-            cells = [above_base(seeds, arms[base], measure, sizes[size]) for measure, size in columns]
-            common = len(set(seeds) & set(arms[base]))
-            rows.append([name, str(common), *('-' if c is None else bounded_percent(c, '+') for c in cells)])
-    header = [f'above "{base}"', 'common seeds', *(f'{MEASURES[m]}, {size}' for m, size in columns)]
+    for name, base in pairs:
+        cells = [above_base(arms[name], arms[base], measure, sizes[size]) for measure, size in columns]
+        common = len(set(arms[name]) & set(arms[base]))
+        shown = ['-' if cell is None else bounded_percent(cell, '+') for cell in cells]
+        rows.append([name, base, str(common), *shown])
+    header = ['arm', 'above', 'common seeds', *(f'{MEASURES[m]}, {size}' for m, size in columns)]
     said = (
         'Differences of the means over the common seeds in points, with bounds of 95 % over images or films '
         '(bootstrap), which say nothing of other seeds.'

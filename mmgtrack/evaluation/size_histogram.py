@@ -21,6 +21,7 @@ from mmgtrack.evaluation.size_bins import (
     relative_sizes,
 )
 from mmgtrack.files import replacing
+from mmgtrack.formats.markdown import markdown_table
 from mmgtrack.geometry import ResizeRule, clip_boxes
 
 PARTS = 2
@@ -74,30 +75,41 @@ def sizes_drawn(
     count: int,
     resize: ResizeRule | None,
     report: Report,
+    by_source: bool = False,
 ) -> list[TargetSizes]:
     """Of the targets in the first ``count`` samples, apart for each role, which is added to the name.
 
-    resize: as in ``sizes_in``, for frames that no pipeline has resized. Raises InputError for a role that
-    the samples do not have.
+    resize: as in ``sizes_in``, for frames that no pipeline has resized; by_source: apart for each source that
+    had a sample, too. Raises InputError for a role that the samples do not have.
     """
     unknown = next((role for role in roles if role not in dataset.roles), None)
     if unknown is not None:
         raise InputError(f'{name} has the roles {", ".join(dataset.roles)}, got {unknown!r}')
-    parts: dict[str, list[tuple[np.ndarray, tuple[int, int]]]] = {role: [] for role in roles}
+    parts: dict[tuple[str, ...], list[tuple[np.ndarray, tuple[int, int]]]] = {}
     for number in range(count):
         sample = dataset[number]
-        for role, found in parts.items():
+        source = (sample['data_samples'].source_name,) if by_source else ()
+        for role in roles:
             boxes = sample['data_samples'].instances[role].bboxes.numpy()
-            found.append((boxes, tuple(sample['inputs'][role].shape[-2:])))
+            found = boxes, tuple(sample['inputs'][role].shape[-2:])
+            parts.setdefault((*source, role), []).append(found)
         report(number + 1, count)
-    return [_joined(f'{name}, {role}', found, resize) for role, found in parts.items()]
+    return [
+        _joined(f'{name}, {", ".join(key)}', parts[key], resize) for key in sorted(parts, key=_order(roles))
+    ]
+
+
+def _order(roles: Sequence[str]) -> Callable[[tuple[str, ...]], tuple[Any, ...]]:
+    """By source, then by role as they are given."""
+    return lambda key: (*key[:-1], roles.index(key[-1]))
 
 
 def _joined(
     name: str, parts: Iterable[tuple[np.ndarray, tuple[int, int]]], resize: ResizeRule | None
 ) -> TargetSizes:
     """parts: boxes (n, 4) xyxy pixels in a frame of (height, width)."""
-    pixels, relative = [np.zeros(0)], [np.zeros(0)]
+    pixels: list[np.ndarray] = [np.zeros(0)]
+    relative: list[np.ndarray] = [np.zeros(0)]
     for boxes, frame in parts:
         clipped = clip_boxes(torch.from_numpy(boxes), frame).numpy()
         sizes = box_sizes(clipped)
@@ -152,14 +164,9 @@ def size_tables(all_found: Sequence[TargetSizes]) -> list[tuple[list[str], list[
 
 def write_markdown(all_found: Sequence[TargetSizes], path: Path) -> None:
     """Write ``size_tables``. Raises OutputError where the file cannot be written."""
-    tables = []
-    for header, rows in size_tables(all_found):
-        lines = [header, ['---', *['---:'] * (len(header) - 1)], *rows]
-        tables.append(
-            ''.join(f'| {" | ".join(cell.replace("|", "/") for cell in line)} |\n' for line in lines)
-        )
+    tables = ['\n'.join(markdown_table(header, rows)) for header, rows in size_tables(all_found)]
     with replacing(path) as file:
-        file.write('\n'.join(tables).encode())
+        file.write(('\n\n'.join(tables) + '\n').encode())
 
 
 def _percent(shares: dict[str, float]) -> list[str]:

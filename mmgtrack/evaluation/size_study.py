@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from mmgtrack.errors import DataError
-from mmgtrack.evaluation.bootstrap import mean_with_bounds
+from mmgtrack.evaluation.bootstrap import share_with_bounds
 from mmgtrack.evaluation.size_bins import STUDY_BINS, SizeBins, chance_level
 from mmgtrack.evaluation.success import THRESHOLDS
 from mmgtrack.formats.markdown import Bounded, bounded_percent, markdown_table
@@ -127,7 +127,7 @@ class SizeSummary:
 
 def summarise(rows: FrameRows, bins: SizeBins = STUDY_BINS, bounded: bool = True) -> SizeSummary:
     """All numbers of one tracker, by size. bounded: False: means alone, their bounds are nan."""
-    mean: Mean = mean_with_bounds if bounded else _mean_alone
+    mean: Mean = share_with_bounds if bounded else _mean_alone
     shown, absent = rows[rows.is_shown], rows[~rows.is_shown]
     places = bins.index(shown.sizes)
     return SizeSummary(
@@ -158,6 +158,11 @@ def _line(rows: FrameRows, label: str, mean: Mean) -> SizeLine:
     )
 
 
+def curve(summary: SizeSummary, measure: str) -> tuple[list[float], list[Bounded]]:
+    """Sizes in pixels, and a measure with its bounds at each; nan for a bin without frames."""
+    return [line.size for line in summary.lines], [getattr(line, measure) for line in summary.lines]
+
+
 def correlation(shown: FrameRows) -> tuple[float, float]:
     """Spearman's rank correlation of the targets' AUC with their mean size, and its p value.
 
@@ -181,7 +186,9 @@ def as_markdown(summaries: Mapping[str, SizeSummary]) -> str:
 
     Hits of the boxes' centres are told where a tracker has other points.
     """
-    has_points = any(each.total.hit != each.total.box_hit for each in summaries.values())
+    has_points = any(
+        not np.array_equal(each.total.hit, each.total.box_hit, equal_nan=True) for each in summaries.values()
+    )
     parts = [
         _by_size(summaries, measure, title)
         for measure, title in MEASURES.items()
@@ -198,8 +205,15 @@ def _by_size(summaries: Mapping[str, SizeSummary], measure: str, title: str) -> 
             continue
         found = [(*each.lines, each.total)[place] for each in summaries.values()]
         cells = [bounded_percent(getattr(each, measure)) for each in found]
-        rows.append([line.label, str(line.frames), str(line.targets), f'{100 * line.chance:.2f}', *cells])
-    header = ['size, px', 'frames', 'targets', 'chance of a hit, %', *summaries]
+        chance = [] if measure == 'auc' else [f'{100 * line.chance:.2f}']
+        rows.append([line.label, str(line.frames), str(line.targets), *chance, *cells])
+    header = [
+        'size, px',
+        'frames',
+        'targets',
+        *([] if measure == 'auc' else ['chance of a hit, %']),
+        *summaries,
+    ]
     return [
         f'{title[0].upper()}{title[1:]}, %, by size, with bounds of 95 %.',
         '',

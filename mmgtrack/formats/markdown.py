@@ -6,15 +6,17 @@ import numpy as np
 
 Bounded = tuple[float, float, float]
 """A number, and its bounds of 95 %."""
+BAR = r'\|'
+"""A | that does not end its cell."""
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a table."""
-    return [
-        f'| {" | ".join(header)} |',
-        f'|{"---|" * len(header)}',
-        *(f'| {" | ".join(row)} |' for row in rows),
-    ]
+    """The lines of a table; a | in a cell stays part of it."""
+    return [_row(header), f'|{"---|" * len(header)}', *map(_row, rows)]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f'| {" | ".join(cell.replace("|", BAR) for cell in cells)} |'
 
 
 def bounded_percent(number: Bounded, sign: str = '') -> str:

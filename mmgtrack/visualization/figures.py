@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = ('.png', '.svg', '.pdf')
 _PANEL_INCHES = (4.4, 3.6)
+_LEGEND_INCHES = 1.8
 
 
 @contextmanager
@@ -34,6 +35,17 @@ def drawing(path: Path, title: str, panels: int) -> Iterator[list['Axes']]:
     yield list(figure.subplots(1, panels, squeeze=False)[0])
     with replacing(path) as file:
         figure.savefig(file, format=path.suffix.lower()[1:], dpi=150)
+
+
+def legend_beside(axes: 'Axes') -> None:
+    """One legend for all panels, to the right of them, by what is drawn in one of them."""
+    from matplotlib.figure import Figure
+
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width + _LEGEND_INCHES, height)
+    figure.legend(*axes.get_legend_handles_labels(), loc='outside right upper', fontsize='x-small')
 
 
 def check_suffix(path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmgtrack.visualization.figures import colour_of, drawing
+from mmgtrack.visualization.figures import colour_of, drawing, legend_beside
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ def plot_histograms(panels: Sequence[HistogramPanel], title: str, path: Path) ->
                 axes.axvline(mark, color='0.5', linestyle='--', linewidth=0.8)
             first, last = panel.edges[0], panel.edges[-1]
             axes.set_xscale('log', base=2)
-            axes.xaxis.set_major_formatter('{x:.3g}')
+            axes.xaxis.set_major_formatter(lambda size, _: f'{size:g}' if size >= 1 else f'1/{1 / size:g}')
             axes.set(xlabel=panel.x_label, ylabel='targets a bin, %', xlim=(first, last))
             for name, place in _places(panel):
                 # above the axes, where no line is
@@ -47,7 +47,7 @@ def plot_histograms(panels: Sequence[HistogramPanel], title: str, path: Path) ->
                 )
             axes.grid(alpha=0.3)
             axes.set_ylim(bottom=0)
-        figure[0].legend(fontsize='x-small')
+        legend_beside(figure[0])
 
 
 def _places(panel: HistogramPanel) -> list[tuple[str, float]]:

@@ -54,7 +54,7 @@ def test_frames_count_in_the_bin_of_their_true_box() -> None:
         ('8-16', 1, 1),
         ('>= 16', 1, 1),
     ]
-    assert small.hit[0] == 0.5 and small.box_hit[0] == 0 and middle.hit == (1, 1, 1)
+    assert small.hit[0] == 0.5 and small.box_hit[0] == 0 and middle.hit[0] == 1
     # IoU 0.32 is above the 7 thresholds 0, 0.05, ... 0.3 of 21; 1 is above all but the last, which is 1
     assert small.auc[0] == pytest.approx(7 / 21 / 2) and middle.auc[0] == pytest.approx(20 / 21)
     assert small.size == pytest.approx(24**0.5) and small.chance == pytest.approx((0.04**2 + 0.06**2) / 2)
@@ -65,9 +65,22 @@ def test_frames_count_in_the_bin_of_their_true_box() -> None:
 
 def test_bounds_are_over_units_not_frames() -> None:
     """A hundred frames of one film say as much as one of them."""
-    many = rows_of(*[('a', 10.0, True, True, 1.0, True)] * 100, ('b', 10.0, False, False, 0.0, True))
+    hits = [('a', 10.0, True, True, 1.0, True)] * 100
+    many = rows_of(*hits, *[(film, 10.0, False, False, 0.0, True) for film in 'bcde'])
     line = summarise(many, BINS).total
-    assert line.hit[0] == pytest.approx(100 / 101) and line.hit[1] == 0 and line.hit[2] == 1
+    assert line.hit[0] == pytest.approx(100 / 104) and line.hit[1] == 0 and line.hit[2] > 0.98
+
+
+def test_bounds_say_no_more_than_is_known() -> None:
+    """None of a few films, Wilson's where all targets are hit or none is."""
+    few = rows_of(*[(film, 10.0, True, True, 0.9, True) for film in 'aabc'])
+    assert summarise(few, BINS).total.hit[0] == 1 and np.isnan(summarise(few, BINS).total.hit[1:]).all()
+    ten = rows_of(*[(film, 10.0, True, False, 0.9, True) for film in 'abcdefghij' * 9])
+    line = summarise(ten, BINS).total
+    # Wilson's of 10 in 10: 1 / (1 + z^2 / 10), z = 1.96
+    assert line.hit == pytest.approx((1, 0.7225, 1), abs=1e-4)
+    assert line.box_hit == pytest.approx((0, 0, 0.2775), abs=1e-4)
+    assert line.auc[0] == pytest.approx(18 / 21) and np.isnan(line.auc[1:]).all()
 
 
 def test_correlation_is_of_targets() -> None:
@@ -117,7 +130,9 @@ def test_the_table_has_a_column_for_every_tracker() -> None:
     one, other = summarise(SOME, BINS), summarise(SOME[SOME.sizes != 4], BINS)
     text = as_markdown({'one': one, 'other': other})
     assert "Hit rate of the box's centre" in text
-    assert '| < 8 | 2 | 1 | 0.26 | 50.0 [50.0, 50.0] | 0.0 [0.0, 0.0] |' in text
+    assert '| < 8 | 2 | 1 | 0.26 | 50.0 [-, -] | 0.0 [-, -] |' in text
+    # the chance level is one of hits
+    assert text.count('chance of a hit') == 2
     # where the points are the boxes' centres there is nothing to tell apart
     assert "box's centre" not in as_markdown({'other': other})
     report = as_dict({'one': one})

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 from mmengine.config import Config
 
 from mmgtrack.apis.arm_queue import LOCK, Plan, Run, digest_of, do_run, locked
-from mmgtrack.errors import DataError, InputError
+from mmgtrack.errors import DataError
 from mmgtrack.packaged_configs import find_config
 from tests.tools.small_points import SMALL_POINTS, stills
 from tests.trackers import CONFIGS, ROOT
@@ -46,7 +47,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, change in changes.items():
         small.model.bbox_head.loss_point = dict(type='mmgtrack.MaxPointLoss', **{'num_points': 4, **change})
         small.dump(folder / f'{name}.py')
-    arms = {f'the {name}': str(folder / f'{name}.py') for name in changes}
+    arms: dict[str, Any] = {f'the {name}': str(folder / f'{name}.py') for name in changes}
+    arms['the same'] = dict(config=arms['the same'], base='the other')
     table = dict(mine=dict(title='My arms', base='the one', arms=arms))
     (folder / 'tables.py').write_text(f'experiments = {table!r}\n')
     return folder
@@ -70,6 +72,10 @@ def run(monkeypatch: pytest.MonkeyPatch, place: Path, *more: object, status: int
     assert ended.value.code == status
 
 
+def rows_of(place: Path, name: str) -> Path:
+    return max((place / 'work' / name).glob('pairs_*.jsonl'), key=lambda path: path.stat().st_size)
+
+
 def test_arms_are_trained_measured_and_told(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,7 +86,9 @@ def test_arms_are_trained_measured_and_told(
     out = place / 'work/tables'
     text = (out / 'mine_pairs.md').read_text()
     report = json.loads((out / 'mine_pairs.json').read_text())
-    assert text.startswith('# My arms\n') and report['base'] == 'the one'
+    bases = {'the other': 'the one', 'the same': 'the other', 'the wrong': 'the one'}
+    assert text.startswith('# My arms\n') and report['bases'] == bases
+    assert '| the other | the one | 1 |' in text and '| the same | the other | 1 |' in text
     # equal configs are one training
     assert report['arms']['the same'] == report['arms']['the one'] and report['arms']['the wrong'] == {}
     total = report['arms']['the other']['0']['total']
@@ -97,18 +105,33 @@ def test_arms_are_trained_measured_and_told(
     text = (out / 'mine_pairs.md').read_text()
     values = [report['arms']['the one'][seed]['total']['auc'][0] * 100 for seed in '01']
     assert f'| the one | 2 | {np.mean(values):.1f} ({min(values):.1f} to {max(values):.1f}) |' in text
-    assert 'common seeds' in text and '| the other | 1 |' in text
+    assert '| the other | the one | 1 |' in text and '| the other | 1 |' in text
     weights = [(place / f'work/one_seed{seed}/epoch_1.pth').read_bytes() for seed in (0, 1)]
     assert weights[0] != weights[1]
 
     # other trainings do not mix with these
     run(monkeypatch, place, '--steps', 2, '--arms', 'one', status=1)
-    assert 'trained by another config or number of steps' in capsys.readouterr().out
+    assert 'trained by another config or number of steps: remove it' in capsys.readouterr().out
+    # nor do other pairs take their numbers away: the tables tell what was measured on these
+    run(monkeypatch, place, '--num-pairs', 3, '--arms', 'the one')
+    few = json.loads((out / 'mine_pairs.json').read_text())['arms']
+    assert set(few['the one']) == {'0'} and few['the other'] == {}
+    assert len(list((place / 'work/one_seed0').glob('pairs_*.jsonl'))) == 2
+    # what is measured needs no weights, and seeds that were not asked for are told, too
+    (place / 'work/one_seed0/epoch_1.pth').unlink()
+    damaged = rows_of(place, 'other_seed0')
+    damaged.write_text(damaged.read_text() + '{"clip": 3}\n')
+    capsys.readouterr()
+    run(monkeypatch, place, '--seeds', 0, '--arms', 'the one')
+    assert 'left out of the tables: ' in capsys.readouterr().out
+    assert not (place / 'work/one_seed0/epoch_1.pth').exists()
+    arms = json.loads((out / 'mine_pairs.json').read_text())['arms']
+    assert arms['the one'] == report['arms']['the one'] and arms['the other'] == {}
     # what another process is doing is left to it
     with locked(place / 'work/other_seed0') as lock:
         assert lock is not None
         run(monkeypatch, place, '--arms', 'the other')
-    assert 'another process is doing other_seed0' in capsys.readouterr().out
+    assert 'locked by another process: other_seed0' in capsys.readouterr().out
 
 
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
@@ -127,20 +150,71 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
         assert lock is not None
 
 
-def test_interrupted_it_goes_on(place: Path, tmp_path: Path) -> None:
-    """Ctrl-C ends the training and the queue; nothing says that the run is done."""
-    command = words(place, '--arms', 'other', '--work-dir', tmp_path, '--steps', 400)
+def started(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+    """The queue in a process group of its own, when its training has said something."""
     queue = subprocess.Popen([sys.executable, *command], cwd=ROOT, start_new_session=True)
-    log = tmp_path / 'other_seed0/train.log'
     for _ in range(1200):
         if log.is_file() and log.stat().st_size:
             break
         time.sleep(0.1)
+    return queue
+
+
+def test_cut_off_it_starts_anew_and_finished_it_is_not_trained_again(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ['--arms', 'other', '--work-dir', tmp_path]
+    folder = tmp_path / 'other_seed0'
+    queue = started(words(place, *more, '--steps', 400), folder / 'train.log')
     os.killpg(queue.pid, signal.SIGINT)
     assert queue.wait(60) == 130
-    assert not (tmp_path / 'other_seed0/trained.json').exists() and not (tmp_path / 'tables').exists()
-    with locked(tmp_path / 'other_seed0') as lock:
-        assert lock is not None
+    mark = json.loads((folder / 'training.json').read_text())
+    assert mark['model'] is None and not list(folder.glob('*.pth')) and not list(folder.glob('*.jsonl'))
+    # nothing was trained yet: another number of steps is not mixed with it
+    run(monkeypatch, place, *more, '--steps', 2)
+    weights, time_of = folder / 'epoch_1.pth', (folder / 'epoch_1.pth').stat().st_mtime_ns
+    done = json.loads((folder / 'training.json').read_text())
+    assert done['model'] is not None and done['config'] != mark['config'] and done['code'] == mark['code']
+    # again, without what was measured: the training stays
+    (rows,) = folder.glob('pairs_*.jsonl')
+    text = rows.read_text()
+    rows.unlink()
+    run(monkeypatch, place, *more, '--steps', 2)
+    assert rows.read_text() == text and weights.stat().st_mtime_ns == time_of
+    # a checkpoint of an unfinished training that was another: by its steps, its code, or nobody knows what
+    unfinished = done | dict(model=None)
+    for change, message in (
+        (dict(config='0'), 'trained by another config or number of steps: remove it'),
+        (dict(code='0', device='1'), 'trained by another version of the code, another device: remove it'),
+        (None, 'has a training without training.json: remove it'),
+    ):
+        (folder / 'training.json').unlink()
+        if change is not None:
+            (folder / 'training.json').write_text(json.dumps(unfinished | change))
+        run(monkeypatch, place, *more, '--steps', 2, status=1)
+        assert message in capsys.readouterr().out and weights.stat().st_mtime_ns == time_of
+
+
+def test_tables_that_cannot_be_written_are_known_before_the_work(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / 'file').write_text('')
+    run(monkeypatch, place, '--work-dir', tmp_path / 'work', '--out', tmp_path / 'file/out', status=2)
+    assert 'give another --out' in capsys.readouterr().err and not (tmp_path / 'work').exists()
+
+
+def test_a_digest_is_of_what_is_trained_wherever_the_data_lie(place: Path, tmp_path: Path) -> None:
+    digests = []
+    for root in ('data', str(tmp_path / 'data')):
+        config = Config.fromfile(place / 'one.py')
+        config.data_root = root
+        config.train_dataloader.dataset.sources[0].root = f'{root}/images'
+        (tmp_path / root).mkdir(exist_ok=True, parents=True)
+        config.dump(tmp_path / root / 'one.py')
+        digests.append(digest_of(Run(tmp_path / root / 'one.py', 0), Plan(tmp_path, {})))
+    config.train_dataloader.dataset.sources[0].root = str(tmp_path / 'data2/images')
+    config.dump(tmp_path / 'other.py')
+    assert digests[0] == digests[1] != digest_of(Run(tmp_path / 'other.py', 0), Plan(tmp_path, {}))
 
 
 @pytest.mark.parametrize(
@@ -170,6 +244,7 @@ def test_what_is_asked_wrongly_is_said_before_the_work(
     [
         'experiments = dict(a=dict(title="a", base="b", arms=dict(c="one.py")))',
         'experiments = dict(a=dict(title="a", base="b"))',
+        'experiments = dict(a=dict(title="a", base="c", arms=dict(c=dict(config="one.py", base="d"))))',
         'others = dict()',
     ],
 )
@@ -182,7 +257,8 @@ def test_tables_that_are_none(
 
 def test_the_shipped_arms_differ_from_the_base_in_what_their_names_say() -> None:
     tables = runpy.run_path(str(ROOT / 'tools/analysis/size_tables.py'))['experiments']
-    names = {name for each in tables.values() for name in each['arms'].values()}
+    arms = [arm for each in tables.values() for arm in each['arms'].values()]
+    names = {arm if isinstance(arm, str) else arm['config'] for arm in arms}
     assert all(each['base'] in each['arms'] for each in tables.values())
     files = [find_config(name.removeprefix('mmgtrack::')) for name in names]
     shipped = set((CONFIGS / 'ablations').glob('point_track_study*.py'))
@@ -198,9 +274,7 @@ def test_the_shipped_arms_differ_from_the_base_in_what_their_names_say() -> None
 def test_a_damaged_mark_is_named(place: Path, tmp_path: Path) -> None:
     run = Run(place / 'one.py', 0)
     (tmp_path / run.name).mkdir()
-    (tmp_path / run.name / 'trained.json').write_text('{')
-    with pytest.raises(DataError, match='is damaged: remove'):
-        do_run(run, Plan(tmp_path, {}, 'cpu', 1))
-    with pytest.raises(InputError, match='another config'):
-        (tmp_path / run.name / 'trained.json').write_text('{"config": "0"}')
-        do_run(run, Plan(tmp_path, {}, 'cpu', 1))
+    for text in ('{', '{"config": "0"}'):
+        (tmp_path / run.name / 'training.json').write_text(text)
+        with pytest.raises(DataError, match='is damaged: remove'):
+            do_run(run, Plan(tmp_path, {}, 'cpu', 1))

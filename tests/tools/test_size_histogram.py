@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mmgtrack.datasets import synthetic_clip, write_sequence
+from tests.tools.small_points import stills
 
 TOOL = Path(__file__).parents[2] / 'tools/analysis/size_histogram.py'
 SIDES, FRAME = (24, 20), (96, 128)  # of the targets and of the frames, height and width
@@ -87,6 +88,25 @@ def test_drawn_sizes_end_in_picture_and_tables(
     assert cv2.imread(str(tree / 'sizes.png')).shape[1] > 1000
 
 
+def test_sources_of_a_config_are_told_apart(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stills(tree / 'images')
+    still = "sources=[dict(type='mmgtrack.CocoImages', root='images'), dict(type='mmgtrack.Seq"
+    (tree / 'both.py').write_text(CONFIG.replace("sources=[dict(type='mmgtrack.Seq", still))
+    words = ['--stored', 'both.py', '--roles', 'search', '--samples', 30, '--by-source']
+    run(monkeypatch, *words, '--data', 'images', 'data', '--json', 'sizes.json')
+    images, data, *drawn = json.loads((tree / 'sizes.json').read_text())
+    # all boxes of a folder of stills, and of one of sequences
+    assert (images['targets'], data['targets']) == (8, 12)
+    assert [each['name'] for each in drawn] == [
+        'both, stored, CocoImages images, search',
+        'both, stored, SequenceFolder data, search',
+    ]
+    for each, own in zip(drawn, (images, data), strict=True):
+        assert each['quartiles'] == pytest.approx(own['quartiles'], rel=0.1) and each['targets'] > 4
+    # both objects of a still
+    assert drawn[0]['targets'] / 2 + drawn[1]['targets'] == 30
+
+
 def test_names_and_vector_pictures(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(
         monkeypatch,
@@ -118,6 +138,7 @@ def test_names_and_vector_pictures(tree: Path, monkeypatch: pytest.MonkeyPatch) 
         (['--data', 'folder=data', '--resize', '3'], 'expects LONG,SHORT'),
         (['--data', 'folder=data', '--resize', '3,5'], 'expects LONG,SHORT'),
         (['--data', 'folder=data', '--names', 'a', 'b'], '--names needs 1 names, for folder=data (1); got 2'),
+        (['--drawn', 'train.py', '--by-source', '--names', 'a'], '--names cannot be given with --by-source'),
         (['--data', 'folder=data', '--plot', 'sizes.jpg'], 'a picture ends in'),
         (['--data', 'folder=data', '--table', 'nowhere/sizes.md'], 'nowhere'),
         (['--data', 'folder=absent'], 'folder=absent shows no target'),

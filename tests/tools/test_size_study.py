@@ -11,7 +11,9 @@ import torch
 from mmengine.config import Config
 
 from mmgtrack.apis.models import build_network
+from mmgtrack.apis.size_study import trained_on
 from mmgtrack.datasets import synthetic_clip, write_sequence
+from mmgtrack.datasets.study_clips import PairClips
 from tests.tools.small_points import SMALL_POINTS, stills
 from tests.trackers import CONFIGS, ROOT, SMALL
 
@@ -52,7 +54,7 @@ def test_pairs_end_in_a_table_and_a_plot(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words = ['--pairs', stills(tmp_path / 'images'), '--num-pairs', 20, '--out', tmp_path / 'out']
+    words = ['--pairs', stills(tmp_path / 'images', 8), '--num-pairs', 20, '--out', tmp_path / 'out']
     run(monkeypatch, *trackers, *words, '--canvas', '96,72')
     out = tmp_path / 'out'
     report = json.loads((out / 'table.json').read_text())
@@ -68,7 +70,7 @@ def test_pairs_end_in_a_table_and_a_plot(
     assert cv2.imread(str(out / 'plot.png')).shape[1] > 1000
     # again, with other bins: nothing is measured
     rows = {path: path.stat().st_size for path in (out / 'rows').iterdir()}
-    assert {path.stem for path in rows} == {'boxes', 'points'}
+    assert {path.stem.partition('_')[0] for path in rows} == {'boxes', 'points'} and len(rows) == 2
     run(monkeypatch, *trackers[:1], *words, '--canvas', '96,72', '--bins', '10,20')
     (again,) = json.loads((out / 'table.json').read_text())['trackers'].values()
     assert [line['label'] for line in again['lines']] == ['< 10', '10-20', '>= 20']
@@ -94,7 +96,7 @@ def test_videos_and_what_cannot_be_tracked(
     again = json.loads((tmp_path / 'out/table.json').read_text())['trackers']['points']
     assert again['total'] == found['total']
     # the same by the data set's name
-    named = ['--videos', 'folder', '--data-root', tmp_path / 'videos', '--sequences', 'one', 'two']
+    named = ['--videos', f'folder={tmp_path / "videos"}', '--sequences', 'one', 'two']
     run(monkeypatch, trackers[1], *named, '--out', tmp_path / 'named')
     assert json.loads((tmp_path / 'named/table.json').read_text())['trackers']['points'] == found
 
@@ -111,11 +113,18 @@ def test_drawn_clips(trackers: list[str], tmp_path: Path, monkeypatch: pytest.Mo
     ('words', 'message'),
     [
         (['--videos', 'nowhere'], 'nowhere is no folder'),
-        (['--videos', 'lasto', '--data-root', '.'], "there is no data set 'lasto'; did you mean lasot"),
+        (['--videos', 'lasto=.'], "there is no data set 'lasto'; did you mean lasot"),
         (['--synthetic', '--sequences', 'a'], '--sequences names some of --videos'),
         (['--synthetic', '--look-alikes', '-1'], 'one of look-alikes'),
         (['--synthetic', '--objects', '0'], 'a number of objects'),
         (['--synthetic', '--bins', '8,4'], 'above 0 and rising'),
+        (['--synthetic', '--bins', '8-4'], 'expected numbers such as'),
+        (['--synthetic', '--seed', '-1'], 'expected --seed >= 0, got -1'),
+        (['more=nothing', '--synthetic'], "'nothing'"),
+        (
+            ['more=globaltrack_mobilenetv2_lite,none.pth', '--synthetic'],
+            'more: there is no checkpoint none.pth',
+        ),
         (['--synthetic', '--sides', 'six'], 'expected numbers such as'),
         (['--pairs', 'a', '--canvas', '72,96'], 'expected LONG,SHORT'),
         ([], 'one of the arguments --pairs --videos --synthetic is required'),
@@ -138,3 +147,26 @@ def test_two_trackers_of_one_name(
 ) -> None:
     run(monkeypatch, trackers[0], trackers[0], '--synthetic', status=2)
     assert 'need names that differ' in capsys.readouterr().err
+
+
+def test_a_tracker_that_fails_leaves_the_others_their_table(
+    trackers: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config, weights = trackers[0].removeprefix('boxes=').split(',')
+    wrong = Path(weights).with_name('points.pth')
+    words = ['--synthetic', '--sides', '20', '--seeds', '0', '--objects', '1', '--out', tmp_path]
+    run(monkeypatch, f'wrong={config},{wrong}', trackers[1], *words, status=1)
+    assert '\nwrong: ' in capsys.readouterr().out
+    assert list(json.loads((tmp_path / 'table.json').read_text())['trackers']) == ['points']
+
+
+def test_what_a_tracker_was_trained_on_is_warned_of(tmp_path: Path) -> None:
+    images = stills(tmp_path / 'data/images')
+    source = PairClips(dict(type='mmgtrack.CocoImages', root=str(images)), 3)
+    for root, is_known in ((images, True), (tmp_path / 'data', True), (tmp_path / 'data/images2', False)):
+        config = dict(train_dataloader=dict(dataset=dict(sources=[dict(root=str(root)), dict(type='x')])))
+        assert trained_on(config, source) == ([str(root)] if is_known else [])
+    assert trained_on({}, source) == []

@@ -8,9 +8,12 @@ all with the next; each is measured on the same pairs of still images, which its
 on --videos). After each, EXPERIMENT_KIND.md, .json and .png in --out are written anew: hit rate and AUC by
 size, with the number of pairs and seeds and the spread over the seeds.
 
-Started again, it goes on where it ended. Several processes may be started on the same folders: a run belongs
-to the one that has locked it, until that ends, however it ends. An arm that fails is named, the others go on,
-and the exit status is 1. OMP_NUM_THREADS and the like are handed on to the trainings.
+Started again, it does nothing twice that was finished: neither trainings nor clips that were measured. A
+training that was cut off before its first checkpoint, which these have at their end, starts anew. A folder
+that was trained by another config, code or device is refused. Tables have all seeds that --work-dir has.
+Several processes may be started on the same folders: a run belongs to the one that has locked it, until that
+ends, however it ends. An arm that fails is named, the others go on, and the exit status is 1. OMP_NUM_THREADS
+and the like are handed on to the trainings.
 """
 
 import argparse
@@ -22,30 +25,30 @@ from pathlib import Path
 from typing import Any
 
 import mmgtrack  # noqa: F401  (the operator stand-in must be in place before mmdet is imported)
-from mmgtrack.apis.arm_queue import Plan, Run, digest_of, do_run, locked, results
+from mmgtrack.apis.arm_queue import Plan, Run, digest_of, do_run, locked, results, seeds_found
+from mmgtrack.apis.models import load_config
 from mmgtrack.cli.tools import run_tool
 from mmgtrack.datasets.data_root import default_data_folder
 from mmgtrack.datasets.study_clips import STILL_IMAGES, VIDEOS, PairClips, StudySource, VideoClips, reader_of
-from mmgtrack.errors import InputError, MMGTrackError
+from mmgtrack.errors import DataError, InputError, MMGTrackError
 from mmgtrack.evaluation.arm_table import Seeds, as_dict, as_markdown, by_seed, curve
-from mmgtrack.evaluation.size_study import MEASURES, FrameRows
+from mmgtrack.evaluation.size_study import FrameRows
 from mmgtrack.files import replacing
 from mmgtrack.formats.json_file import write_json
 from mmgtrack.packaged_configs import PREFIX, find_config, run_config, suggest
-from mmgtrack.visualization.size_curves import SizePanel, plot_by_size
+from mmgtrack.visualization.size_curves import panels_of, plot_by_size
 
 TABLES = Path(__file__).with_name('size_tables.py')
-CANVAS = (256, 192)  # of point_track_study.py
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """arms: config files by name; base: the one that the others are compared with."""
+    """arms: config files by name; bases: of an arm, the one that it is compared with."""
 
     name: str
     title: str
-    base: str
     arms: Mapping[str, Path]
+    bases: Mapping[str, str]
 
 
 def parse_args() -> argparse.Namespace:
@@ -78,15 +81,23 @@ def read_experiments(path: Path, names: list[str] | None) -> list[Experiment]:
         if names is not None and name not in names:
             continue
         try:
-            arms = {arm: config_file(config) for arm, config in content['arms'].items()}
-            found.append(Experiment(name, content['title'], content['base'], arms))
+            found.append(read_experiment(name, content))
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f'{path}: {name} needs title, base and arms with configs: {error!r}') from error
-        if content['base'] not in arms:
-            raise InputError(f'{path}: the base {content["base"]!r} of {name} is none of its arms')
     if not found:
         raise InputError(f'{path} has no dict of experiments')
     return found
+
+
+def read_experiment(name: str, content: Mapping[str, Any]) -> Experiment:
+    """An arm is a config, or a dict of one and of the arm that it is compared with in place of the base."""
+    given = {arm: dict(config=of) if isinstance(of, str) else of for arm, of in content['arms'].items()}
+    arms = {arm: config_file(of['config']) for arm, of in given.items()}
+    bases = {arm: of.get('base', content['base']) for arm, of in given.items()}
+    for base in (content['base'], *bases.values()):
+        if base not in arms:
+            raise InputError(f'the base {base!r} of {name} is none of its arms; {suggest(base, arms)}')
+    return Experiment(name, content['title'], arms, {a: base for a, base in bases.items() if a != base})
 
 
 def config_file(name: str) -> Path:
@@ -114,13 +125,21 @@ def first_of_equal(configs: list[Path], plan: Plan) -> dict[Path, Path]:
     return {config: firsts.setdefault(digest_of(Run(config, 0), plan), config) for config in configs}
 
 
-def sources_of(args: argparse.Namespace) -> dict[str, StudySource]:
+def canvas_of(config: Path) -> tuple[int, int]:
+    """(long, short) side of the images that a config trains on. Raises InputError where it has no scale."""
+    scale = load_config(config)[1].get('scale')
+    if scale is None:
+        raise InputError(f'the config {config} has no scale = (LONG, SHORT), the size of pairs')
+    return tuple(scale)
+
+
+def sources_of(args: argparse.Namespace, canvas: tuple[int, int]) -> dict[str, StudySource]:
     pairs = args.pairs or str(default_data_folder() / 'images')
     sources: dict[str, StudySource] = {
-        'pairs': PairClips(reader_of(pairs, None, STILL_IMAGES), args.num_pairs, CANVAS)
+        'pairs': PairClips(reader_of(pairs, STILL_IMAGES), args.num_pairs, canvas)
     }
     if args.videos is not None:
-        sources['videos'] = VideoClips(reader_of(args.videos, None, VIDEOS))
+        sources['videos'] = VideoClips(reader_of(args.videos, VIDEOS))
     return sources
 
 
@@ -128,7 +147,7 @@ def sources_of(args: argparse.Namespace) -> dict[str, StudySource]:
 def waiting_for_lock(folder: Path) -> Iterator[None]:
     """Tables are written by one process at a time."""
     while True:
-        with locked(folder) as lock:
+        with locked(folder, '--out') as lock:
             if lock is not None:
                 yield
                 return
@@ -138,30 +157,27 @@ def waiting_for_lock(folder: Path) -> Iterator[None]:
 def write(experiment: Experiment, kind: str, arms: Mapping[str, Seeds], out: Path) -> None:
     """Table, numbers and plot of an experiment by what there is of it."""
     stem = out / f'{experiment.name}_{kind}'
-    text = f'# {experiment.title}\n\n{as_markdown(arms, experiment.base)}'
+    text = f'# {experiment.title}\n\n{as_markdown(arms, experiment.bases)}'
     with replacing(stem.with_suffix('.md')) as file:
         file.write(text.encode())
-    content = dict(title=experiment.title, base=experiment.base, arms=as_dict(arms))
+    content = dict(title=experiment.title, bases=experiment.bases, arms=as_dict(arms))
     write_json(content, stem.with_suffix('.json'))
     found = {name: by_seed(seeds) for name, seeds in arms.items() if seeds}
     first = next(iter(next(iter(found.values())).values()))
-    chance = [line.size for line in first.lines], [line.chance for line in first.lines]
-    panels = [
-        SizePanel(
-            MEASURES[measure],
-            {name: curve(seeds, measure) for name, seeds in found.items()},
-            chance if measure == 'hit' else None,
-        )
-        for measure in ('hit', 'auc')
-    ]
-    plot_by_size(panels, experiment.title, stem.with_suffix('.png'))
+    counts = sorted({len(seeds) for seeds in found.values()})
+    number = ' to '.join(map(str, counts[:: len(counts) - 1 or 1]))
+    plot_by_size(
+        panels_of(lambda measure: {n: curve(seeds, measure) for n, seeds in found.items()}, first),
+        f'{experiment.title}\n{kind}, n = {first.total.frames}, seeds: {number}',
+        stem.with_suffix('.png'),
+    )
 
 
 class Board:
     """What was measured so far, and the tables of it, which other processes may write, too."""
 
-    def __init__(self, experiments: list[Experiment], seeds: list[int], plan: Plan, out: Path) -> None:
-        self.experiments, self.seeds, self.plan, self.out = experiments, seeds, plan, out
+    def __init__(self, experiments: list[Experiment], plan: Plan, out: Path) -> None:
+        self.experiments, self.plan, self.out = experiments, plan, out
         configs = [config for each in experiments for config in each.arms.values()]
         self.trained_as = first_of_equal(configs, plan)
         self._found: dict[tuple[str, str], FrameRows] = {}
@@ -178,14 +194,19 @@ class Board:
                         write(experiment, kind, arms, self.out)
 
     def _seeds(self, config: Path, kind: str) -> Seeds:
-        runs = {seed: Run(self.trained_as[config], seed) for seed in self.seeds}
-        found = {seed: self._rows(run, kind) for seed, run in runs.items()}
+        """Of all trainings of a config that are there, whoever did them."""
+        own = self.trained_as[config]
+        found = {seed: self._rows(Run(own, seed), kind) for seed in seeds_found(own, self.plan)}
         return {seed: rows for seed, rows in found.items() if rows is not None}
 
     def _rows(self, run: Run, kind: str) -> FrameRows | None:
         key = (run.name, kind)
         if key not in self._found:
-            rows = results(run, self.plan, kind)
+            try:
+                rows = results(run, self.plan, kind)
+            except DataError as error:  # not measured, as far as the tables go
+                print(f'left out of the tables: {error}', flush=True)
+                return None
             if rows is None:
                 return None
             self._found[key] = rows
@@ -197,28 +218,33 @@ def main() -> None:
     if min(args.seeds) < 0 or (args.steps is not None and args.steps < 1):
         raise InputError(f'expected --seeds >= 0 and --steps >= 1, got {args.seeds} and {args.steps}')
     experiments = read_experiments(args.tables, args.experiments)
-    plan = Plan(args.work_dir, sources_of(args), args.device, args.steps)
+    canvas = canvas_of(next(iter(experiments[0].arms.values())))
+    plan = Plan(args.work_dir, sources_of(args, canvas), args.device, args.steps)
     seeds, out = list(dict.fromkeys(args.seeds)), args.out or args.work_dir / 'tables'
-    board = Board(experiments, seeds, plan, out)
+    board = Board(experiments, plan, out)
     wanted = dict.fromkeys(board.trained_as[config] for config in chosen(experiments, args.arms))
     runs = [Run(config, seed) for seed in seeds for config in wanted]
     failed, busy = [], []
+    with waiting_for_lock(out):
+        pass  # it can be written: better known before the first training
     for number, run in enumerate(runs, start=1):
         print(f'== {run.name}, {number} of {len(runs)}', flush=True)
         try:
             if not do_run(run, plan):
                 busy.append(run.name)
                 continue
+            board.write(run.config)
         except (MMGTrackError, RuntimeError, MemoryError) as error:  # such as a full GPU: the others go on
             failed.append(f'{run.name}: {" ".join(str(error).split()) or type(error).__name__}')
             print(failed[-1], flush=True)
-            continue
-        board.write(run.config)
     print(f'tables and plots: {out}')
     for line in failed:
         print(f'failed: {line}')
     if busy:
-        print(f'another process is doing {", ".join(busy)}, and adds them to the tables')
+        print(
+            f'locked by another process: {", ".join(busy)}. A queue adds them to the tables; what is left of '
+            'one that was killed does not: start this again when it has ended'
+        )
     if failed:
         raise SystemExit(1)
 

@@ -3,10 +3,12 @@
     python tools/analysis/size_histogram.py --drawn configs/_base_/datasets/demo_data.py \\
         configs/_base_/datasets/point_demo_data.py --plot sizes.png --table sizes.md
 
---data counts all boxes of a data set; --drawn the targets of the samples that a config trains on, apart for
-each role; --stored the same samples before any transform. Sizes are sqrt(w*h) in pixels and r = sqrt(wh / WH)
-relative to the frame. Marked are COCO's classes (area 32^2 and 96^2) and those of r (0.02, 0.05 and 0.15).
-With --resize, frames of --data and --stored count as if they were resized; those of --drawn are as they are.
+--data counts all boxes of a data set, NAME or NAME=ROOT, or of a folder; --drawn the targets of the samples
+that a config trains on, apart for each role; --stored the same samples before any transform; --by-source
+tells those of each of its data sets apart, such as stills and videos. Sizes are sqrt(w*h) in pixels and
+r = sqrt(wh / WH) relative to the frame. Marked are COCO's classes (area 32^2 and 96^2) and those of r (0.02,
+0.05 and 0.15). With --resize, frames of --data and --stored count as if they were resized; those of --drawn
+are as they are.
 """
 
 import argparse
@@ -18,9 +20,8 @@ from mmgtrack.cli.tables import print_table
 from mmgtrack.cli.tools import run_tool
 from mmgtrack.countdown import Countdown
 from mmgtrack.datasets import ClipDataset
-from mmgtrack.datasets.catalogue import find_data_set, reader_config
-from mmgtrack.datasets.data_root import default_data_folder
 from mmgtrack.datasets.sequence import Reader
+from mmgtrack.datasets.study_clips import VIDEOS, reader_of
 from mmgtrack.engine.options import read_config
 from mmgtrack.errors import InputError
 from mmgtrack.evaluation.size_bins import COCO_CLASSES, RELATIVE_CLASSES
@@ -40,17 +41,19 @@ from mmgtrack.registry import DATASETS
 from mmgtrack.visualization.figures import check_suffix
 from mmgtrack.visualization.histograms import HistogramPanel, plot_histograms
 
+STILLS = dict(type='mmgtrack.CocoImages')  # all of its boxes
+
 
 def open_reader(word: str) -> Reader:
-    """The data set NAME or NAME=ROOT, or the test data of a config file."""
+    """The data set NAME or NAME=ROOT, a folder of still images or sequences, or the test data of a config."""
     if word.endswith('.py'):
         config = read_config(word)
         if 'test_dataloader' not in config:
             raise InputError(f'the config {word} names no test data (its training data: --stored, --drawn)')
         reader: Reader = DATASETS.build(config.test_dataloader.dataset)
         return reader
-    name, _, root = word.partition('=')
-    reader = DATASETS.build(reader_config(name, root or default_data_folder() / find_data_set(name).folder))
+    of_folder = STILLS if (Path(word) / 'annotations.json').is_file() else VIDEOS
+    reader = DATASETS.build(reader_of(word, of_folder))
     return reader
 
 
@@ -69,6 +72,8 @@ def open_all(args: argparse.Namespace) -> list[tuple[str, Reader | ClipDataset, 
 def measure(args: argparse.Namespace) -> list[TargetSizes]:
     """Everything that was asked for, under the user's names where there are some."""
     opened = open_all(args)
+    if args.by_source and args.names is not None:
+        raise InputError('--names cannot be given with --by-source, which names what it finds')
     counts = [len(args.roles or data.roles) if isinstance(data, ClipDataset) else 1 for _, data, _ in opened]
     if args.names is not None and len(args.names) != sum(counts):
         listed = '; '.join(f'{name} ({count})' for (name, _, _), count in zip(opened, counts, strict=True))
@@ -77,7 +82,9 @@ def measure(args: argparse.Namespace) -> list[TargetSizes]:
     for name, data, resize in opened:
         if isinstance(data, ClipDataset):
             roles = args.roles or data.roles
-            found += sizes_drawn(data, name, roles, args.samples, resize, Countdown('samples'))
+            found += sizes_drawn(
+                data, name, roles, args.samples, resize, Countdown('samples'), args.by_source
+            )
         else:
             found.append(sizes_in(data, name, resize, Countdown('sequences')))
     names = args.names or [sizes.name for sizes in found]
@@ -113,11 +120,18 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add('--data', metavar='NAME', nargs='+', default=[], help='data set: NAME, NAME=ROOT, or CONFIG.py')
+    add(
+        '--data',
+        metavar='NAME',
+        nargs='+',
+        default=[],
+        help='data set: NAME, NAME=ROOT, folder, or CONFIG.py',
+    )
     add('--stored', metavar='CONFIG', nargs='+', default=[], help='samples of configs as they are stored')
     add('--drawn', metavar='CONFIG', nargs='+', default=[], help='samples of configs as they train')
     add('--samples', metavar='N', type=int, default=500, help='of each config (default: %(default)s)')
     add('--roles', metavar='ROLE', nargs='+', help='of the samples, such as search (default: all)')
+    add('--by-source', action='store_true', help='samples of each data set that a config has apart')
     add('--resize', metavar='LONG,SHORT', type=sides, help='sides that stored frames count as')
     add(
         '--names', metavar='NAME', nargs='+', help='what to call them, in the order in which they are printed'
