@@ -51,8 +51,11 @@ experiments = dict(
             'k = 256': f'{study}.py',
             'k = 256, dead zone': f'{study}_dead_zone.py',
             'k = 1, dead zone: the note': f'{study}_note.py',
-            'the same, of the whole map only': f'{study}_only_maximum.py',
+            'the same, of the whole map only': dict(
+                config=f'{study}_only_maximum.py', base='k = 1, dead zone: the note'
+            ),
             'fused map not supervised': f'{study}_no_fused.py',
+            'stride 4 alone': f'{study}_stride4.py',
             'centre heat map, focal loss': f'{study}_centre.py',
         },
     ),
