@@ -82,7 +82,7 @@ def test_arms_are_trained_measured_and_told(
     run(monkeypatch, place, '--seeds', 0, status=1)
     printed = capsys.readouterr().out
     assert re.findall('^== (.*),', printed, re.MULTILINE) == ['one_seed0', 'other_seed0', 'wrong_seed0']
-    assert re.search('failed: wrong_seed0: training ended with status 2: error: .*num_points', printed)
+    assert re.search('wrong_seed0: training ended with status 2: .*num_points', printed)
     out = place / 'work/tables'
     text = (out / 'mine_pairs.md').read_text()
     report = json.loads((out / 'mine_pairs.json').read_text())
