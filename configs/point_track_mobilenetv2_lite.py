@@ -11,7 +11,7 @@ strides = [4, 8, 16, 32]
 
 model = dict(
     type='mmgtrack.PointTrack',
-    batch_frames=8,
+    batch_frames=1,  # on a processor eight at once take 1.5 times as long each: docs/benchmarks.md
     data_preprocessor=dict(type='mmgtrack.ClipDataPreprocessor', resize=(640, 480)),
     backbone=dict(
         type='mmgtrack.TruncatedMobileNetV2',
