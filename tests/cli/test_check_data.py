@@ -101,7 +101,7 @@ def test_ctrl_c(tmp_path: Path) -> None:
     )
     writer = _writer_of(pipe, process)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=300)
     os.close(writer)
     assert (process.returncode, out, err) == (130, '', 'mmgtrack: interrupted\n')
     assert not Path('found.json').exists()

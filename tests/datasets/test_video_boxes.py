@@ -97,7 +97,7 @@ def test_a_forked_process_opens_its_own(tmp_path: Path) -> None:
             pool.apply_async(_read_some, (str(file), list(range(start, FRAMES, 3)))) for start in range(3)
         ]
         mine = _read_some(str(file), list(range(21, 60)))
-        found = [part.get(timeout=60) for part in parts]
+        found = [part.get(timeout=300) for part in parts]
     assert mine == expected[21:60]
     assert found == [expected[start::3] for start in range(3)]
 

@@ -139,7 +139,7 @@ def test_processes_add_up(tmp_path: Path) -> None:
         )
         for rank in range(2)
     ]
-    said = [rank.communicate(timeout=120)[1] for rank in ranks]
+    said = [rank.communicate(timeout=300)[1] for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0, 0], said
     assert sorted((tmp_path / 'broken_images.txt').read_text().split()) == ['0.jpg', '1.jpg', 'both.jpg']
 

@@ -40,7 +40,7 @@ def test_what_the_first_makes_or_fails_at_reaches_all(tmp_path: Path) -> None:
         for rank in range(2)
     ]
     try:
-        first, second = (process.communicate(timeout=50)[0] for process in started)
+        first, second = (process.communicate(timeout=300)[0] for process in started)
     finally:
         for process in started:
             process.kill()

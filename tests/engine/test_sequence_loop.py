@@ -84,7 +84,7 @@ def test_the_numbers_are_those_of_evaluate(kind: str, whole: Any, videos: Path) 
 def test_two_processes_write_what_one_does(whole: Any, small: Any, tmp_path: Path) -> None:
     words = [*small['global_track'], 2, '--device', 'cpu', '--out', 'out']
     run = started('bash', SCRIPT, *words, cwd=tmp_path)
-    said, _ = run.communicate(timeout=200)
+    said, _ = run.communicate(timeout=300)
     assert run.returncode == 0, said
     folder, report = whole['global_track', 1]
     assert contents(tmp_path / 'out') == contents(folder)
@@ -111,7 +111,7 @@ def test_killed_three_times_and_continued_it_writes_what_the_unbroken_run_does(t
         kill_when(started(*words, cwd=tmp_path), tmp_path / 'out', count)
         (tmp_path / 'out' / 'a.csv.part').touch()
     run = started('bash', SCRIPT, config, checkpoint, 2, *words[4:], cwd=tmp_path)
-    said, _ = run.communicate(timeout=100)
+    said, _ = run.communicate(timeout=300)
     assert run.returncode == 0, said
     assert contents(tmp_path / 'out') == contents(tmp_path / 'whole/out')
     assert not list((tmp_path / 'out').glob('*.part'))
@@ -121,7 +121,7 @@ def test_two_processes_refuse_in_one_line(whole: Any, small: Any, tmp_path: Path
     shutil.copytree(whole['stark', 1][0], tmp_path / 'out')
     words = [*small['stark'], 2, '--device', 'cpu', '--out', 'out', '--videos-per-batch', 3]
     run = started('bash', SCRIPT, *words, cwd=tmp_path)
-    said, _ = run.communicate(timeout=100)
+    said, _ = run.communicate(timeout=300)
     assert run.returncode == 2
     assert len([line for line in said.splitlines() if line.startswith('error: out holds results')]) == 1
     assert 'Traceback' not in said

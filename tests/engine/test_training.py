@@ -260,7 +260,7 @@ def test_several_processes_load_from_an_address(tmp_path: Path) -> None:
             )
             for rank in range(2)
         ]
-        said = [rank.communicate(timeout=120) for rank in ranks]
+        said = [rank.communicate(timeout=300) for rank in ranks]
         server.shutdown()
     assert [rank.returncode for rank in ranks] == [0, 0], said
     assert 'cannot download' in said[0][0] and '404' in said[0][0]

@@ -42,7 +42,7 @@ def test_processes_may_have_them_for_different_parameters(tmp_path: Path) -> Non
     command = [sys.executable, '-c', PROCESS]
     started = [subprocess.Popen([*command, str(rank), str(tmp_path)]) for rank in range(2)]
     try:
-        assert [process.wait(timeout=100) for process in started] == [0, 0]
+        assert [process.wait(timeout=300) for process in started] == [0, 0]
     finally:
         for process in started:
             process.kill()

@@ -434,7 +434,7 @@ def test_two_processes_have_the_gradients_of_one(tmp_path: Path, precision: str)
     ]
     try:
         expected = few_gradients(Few(), *few_rows(slice(None)), precision == 'mixed')
-        assert [process.wait(timeout=100) for process in started] == [0, 0]
+        assert [process.wait(timeout=300) for process in started] == [0, 0]
     finally:
         for process in started:
             process.kill()
