@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor
@@ -15,7 +17,7 @@ from torch import Tensor
 import mmgtrack  # noqa: F401  (operator stand-in before mmdet)
 from mmgtrack.errors import InputError
 from mmgtrack.models import CentreHead, MaxPointLoss, PointHead
-from mmgtrack.models.point_track.peaks import highest_peaks
+from mmgtrack.models.point_track.peaks import highest_peaks, shifts_between_cells
 from mmgtrack.models.point_track.point_head import PointMaps
 from mmgtrack.registry import MODELS
 
@@ -148,6 +150,40 @@ def test_a_box_contains_its_point(seed: int) -> None:
     assert (found.boxes >= 0).all() and (found.boxes <= limits[:, None]).all()
 
 
+@given(st.floats(6.01, 141.9), st.floats(6.01, 93.9))
+@example(40.0, 32.0)  # the corner of four cells
+@example(42.0, 30.0)  # a cell's point
+def test_a_point_between_cells_is_found(x: float, y: float) -> None:
+    """Where the logits are a parabola, its top, to the digit; the box around it is the cells' own."""
+    column, row = points_of(STRIDES)[0]
+    outputs = PointMaps(flat_logits(0), distances_to(BOXES[1]))
+    outputs.points[0][0, 0] = 4 - ((column - x) ** 2 + 2 * (row - y) ** 2) / 50
+    at = head().find_points(outputs, LIMITS)
+    top = torch.tensor([x, y], dtype=torch.float64)
+    torch.testing.assert_close(at.boxes[0, 0], top.repeat(2))
+    found = head().detect(outputs, LIMITS).boxes[0, 0]
+    around = torch.tensor(BOXES[1], dtype=torch.float64)
+    torch.testing.assert_close(found[:2], around[:2].minimum(top))
+    torch.testing.assert_close(found[2:], around[2:].maximum(top))
+
+
+@pytest.mark.parametrize('missing', ['edge', 'padding', 'plateau', 'nan', 'inf'])
+def test_a_point_with_nothing_beside_it_stays_in_its_cell(missing: str) -> None:
+    logits = torch.tensor([[[0.0, 3, 1, 0], [0, 9, 8, 0], [0, 3, 1, 0]]])
+    looked_at = torch.ones_like(logits, dtype=torch.bool)
+    if missing == 'edge':
+        logits, looked_at = logits[..., 1:], looked_at[..., 1:]
+    elif missing == 'padding':
+        looked_at[..., 2:] = False
+    elif missing == 'plateau':
+        logits[:] = 9
+    else:
+        logits[0, 1, 0] = logits[0, 1, 2] = float(missing)
+        looked_at &= logits.isfinite()
+    peaks = highest_peaks(logits.sigmoid(), looked_at, 1)
+    assert shifts_between_cells(logits, looked_at, peaks).tolist() == [[[0, 0]]]
+
+
 @pytest.mark.parametrize('value', [9.0, math.nan, math.inf])
 def test_padding_is_never_a_peak(value: float) -> None:
     outputs, point = peaked(BOXES[0])
@@ -252,8 +288,9 @@ def test_levels_that_are_looked_at(levels: list[int] | None) -> None:
     assert [level.grad is not None for level in maps] == [level in chosen for level in range(3)]
     assert all(p.grad is not None for p in layer.parameters())
     found = layer.find_points(outputs, LIMITS.float())
-    stride = STRIDES[chosen[0]]
-    assert ((found.boxes[found.valid] / stride) % 1 == 0.5).all()
+    column, row = (found.boxes[0, found.valid[0], :2] / STRIDES[chosen[0]]).long().unbind(1)
+    scores = layer.fuse(outputs.points, LIMITS.float())[0, 0].sigmoid()  # of cells of the finest chosen
+    torch.testing.assert_close(scores[row, column], found.scores[0, found.valid[0]])
 
 
 def test_levels_share_their_convolutions() -> None:

@@ -21,7 +21,7 @@ from mmgtrack.models.point_track.box_cells import (
     cells_of_boxes,
     last_valid_cells,
 )
-from mmgtrack.models.point_track.peaks import highest_peaks, points_inside
+from mmgtrack.models.point_track.peaks import highest_peaks, points_inside, shifts_between_cells
 from mmgtrack.registry import MODELS
 
 LARGEST_EXPONENT = 6.0
@@ -137,9 +137,10 @@ class PointHead(BaseModule):
     @torch.no_grad()
     def detect(self, outputs: PointMaps, limits: Tensor) -> Detections:
         """Boxes around the highest points, best first; limits: (P, 4) of ``box_limits``."""
-        found, points = self._peaks(outputs, limits)
-        boxes = self._boxes_at(outputs, points, limits)
-        boxes = torch.cat([torch.minimum(boxes[..., :2], points), torch.maximum(boxes[..., 2:], points)], 2)
+        found, cells = self._peaks(outputs, limits)
+        boxes = self._boxes_at(outputs, cells, limits)
+        least, most = found.boxes.chunk(2, dim=2)  # both are the point
+        boxes = torch.cat([torch.minimum(boxes[..., :2], least), torch.maximum(boxes[..., 2:], most)], 2)
         boxes = torch.minimum(boxes.clamp(min=0), limits[:, None])
         found = keep_best(boxes, found.scores, found.valid, found.scores.shape[1])
         keep = suppress(found.boxes, found.valid, self.test_cfg['nms'])
@@ -151,13 +152,15 @@ class PointHead(BaseModule):
         return self._peaks(outputs, limits)[0]
 
     def _peaks(self, outputs: PointMaps, limits: Tensor) -> tuple[Detections, Tensor]:
-        """The best local maxima as boxes without area (P, K, 4), and as points (P, K, 2) x, y."""
+        """The best local maxima as boxes without area (P, K, 4), and their cells' points (P, K, 2) x, y."""
         logits = self.fuse(outputs.points, limits)[:, 0].to(limits.dtype)
         inside = points_inside(limits, logits.shape[-2:], self.strides[0], offset=0.5)
-        peaks = highest_peaks(logits.sigmoid(), inside & logits.isfinite(), 4 * self.test_cfg['max_per_img'])
-        cells = torch.stack([peaks.columns, peaks.rows], dim=2)
-        points = cell_points(cells.to(limits.dtype), self.strides[0])
-        return Detections(points.repeat(1, 1, 2), peaks.scores, peaks.valid), points
+        inside = inside & logits.isfinite()
+        peaks = highest_peaks(logits.sigmoid(), inside, 4 * self.test_cfg['max_per_img'])
+        cells = torch.stack([peaks.columns, peaks.rows], dim=2).to(limits.dtype)
+        maxima = cell_points(cells + shifts_between_cells(logits, inside, peaks), self.strides[0])
+        found = Detections(maxima.repeat(1, 1, 2), peaks.scores, peaks.valid)
+        return found, cell_points(cells, self.strides[0])
 
     def _boxes_at(self, outputs: PointMaps, points: Tensor, limits: Tensor) -> Tensor:
         """The levels' boxes (P, K, 4) at points (P, K, 2), weighted by how sure each level is there.
