@@ -1,6 +1,7 @@
 """Settings for all tests."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # torch must not spin on shared cores
@@ -11,6 +12,9 @@ import torch
 import mmgtrack  # noqa: F401  (operator stand-in before mmdet)
 
 torch.set_num_threads(1)
+# behind nohup and the like; programs under test would inherit it
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
